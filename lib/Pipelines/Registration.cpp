@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "sparse-opt/Pipelines/Registration.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "sparse-opt/Conversion/Passes.h"
+#include "sparse-opt/Transforms/Passes.h"
+
+void sparse_opt::registerEverything(mlir::DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerAllPasses();
+  registry.insert<onnx::OnnxDialect, ffn::FfnDialect, kernel::KernelDialect>();
+  registerTransformsPasses();
+  registerConversionPasses();
+}
