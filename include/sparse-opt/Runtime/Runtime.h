@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * The C interface of a model compiled by sparse-opt. A model exports one
+ * function, `sparse_opt_model_v1` (or the name given to --entry), which
+ * returns the table of functions below. New functions are appended, never
+ * changed: compare `size` before calling one that your header has and an older
+ * model may lack.
+ *
+ *   const sparse_opt_api *api = sparse_opt_model_v1();
+ *   sparse_opt_instance *instance;
+ *   if (api->instance_create(api->model, NULL, &instance) != SPARSE_OPT_OK)
+ *     die(api->last_error());
+ *
+ * Functions that can fail return a status; `last_error` then holds one
+ * sentence for the calling thread. Everything may be called from any thread.
+ * Runs of one instance take turns; for concurrent runs create several
+ * instances (they share the weights, and a pool if given one).
+ */
+#ifndef SPARSE_OPT_RUNTIME_RUNTIME_H
+#define SPARSE_OPT_RUNTIME_RUNTIME_H
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SPARSE_OPT_API_VERSION 1
+
+typedef int32_t sparse_opt_status;
+enum {
+  SPARSE_OPT_OK = 0,
+  SPARSE_OPT_INVALID_ARGUMENT = 1, /* null pointer, wrong count or size */
+  SPARSE_OPT_UNKNOWN_NAME = 2,     /* no such input, output or knob */
+  SPARSE_OPT_WRONG_TYPE = 3,       /* element type is not the model's */
+  SPARSE_OPT_WRONG_SHAPE = 4,      /* rank, size, or sizes that disagree */
+  SPARSE_OPT_BUFFER_TOO_SMALL = 5,
+  SPARSE_OPT_OUT_OF_RANGE = 6, /* an index in the data is outside its table */
+  SPARSE_OPT_UNSUPPORTED_CPU = 7,
+  SPARSE_OPT_OUT_OF_MEMORY = 8,
+  SPARSE_OPT_INTERNAL = 9 /* the artefact is damaged, or our bug */
+};
+
+/* Element types have the numbers of ONNX's TensorProto.DataType. */
+enum {
+  SPARSE_OPT_FLOAT = 1,
+  SPARSE_OPT_UINT8 = 2,
+  SPARSE_OPT_INT8 = 3,
+  SPARSE_OPT_UINT16 = 4,
+  SPARSE_OPT_INT16 = 5,
+  SPARSE_OPT_INT32 = 6,
+  SPARSE_OPT_INT64 = 7,
+  SPARSE_OPT_BOOL = 9, /* one byte, 0 or 1 */
+  SPARSE_OPT_FLOAT16 = 10,
+  SPARSE_OPT_DOUBLE = 11,
+  SPARSE_OPT_UINT32 = 12,
+  SPARSE_OPT_UINT64 = 13,
+  SPARSE_OPT_BFLOAT16 = 16
+};
+
+typedef struct sparse_opt_model sparse_opt_model;
+typedef struct sparse_opt_instance sparse_opt_instance;
+typedef struct sparse_opt_pool sparse_opt_pool;
+
+/* An input or output as the model declares it. */
+typedef struct sparse_opt_tensor_info {
+  const char *name;
+  int32_t element_type;
+  int32_t rank;
+  const int64_t *dims;          /* negative: dynamic, see dim_names */
+  const char *const *dim_names; /* "batch"; NULL for a static dim */
+} sparse_opt_tensor_info;
+
+/* An input or output of a run: dense, row-major. */
+typedef struct sparse_opt_tensor {
+  const char *name;
+  int32_t element_type;
+  int32_t rank;
+  const int64_t *dims;
+  void *data;     /* inputs are only read */
+  uint64_t bytes; /* size of `data` */
+} sparse_opt_tensor;
+
+/* A value that can be changed at run time, such as a block's threshold. */
+typedef struct sparse_opt_knob {
+  const char *name;
+  double value;
+} sparse_opt_knob;
+
+/* What one sparse block has seen since the instance was created. */
+typedef struct sparse_opt_block_stats {
+  const char *block;
+  uint64_t rows, fallbacks;
+  double density;
+} sparse_opt_block_stats;
+
+typedef struct sparse_opt_options {
+  uint32_t size;         /* sizeof(sparse_opt_options) */
+  uint32_t threads;      /* 0: one per CPU this process may use */
+  sparse_opt_pool *pool; /* NULL: a pool of the instance's own */
+  const sparse_opt_knob *knobs;
+  uint32_t num_knobs;
+} sparse_opt_options;
+
+typedef struct sparse_opt_api {
+  uint32_t size;    /* sizeof(sparse_opt_api) of the model's runtime */
+  uint32_t version; /* SPARSE_OPT_API_VERSION */
+  const sparse_opt_model *model; /* the first argument of what follows */
+
+  /* The last failure in the calling thread, "" before the first. Valid until
+   * the thread's next failing call. */
+  const char *(*last_error)(void);
+  /* JSON: versions, targets, flags, blocks. */
+  const char *(*manifest)(const sparse_opt_model *model);
+  const sparse_opt_tensor_info *(*inputs)(const sparse_opt_model *model,
+                                          uint32_t *count);
+  const sparse_opt_tensor_info *(*outputs)(const sparse_opt_model *model,
+                                           uint32_t *count);
+
+  /* Threads that several instances, of any models, may share. The calling
+   * thread is one of `threads`; the others start when first needed. A pool
+   * outlives its instances, and its model stays loaded as long. */
+  sparse_opt_status (*pool_create)(const sparse_opt_model *model,
+                                   uint32_t threads, sparse_opt_pool **pool);
+  void (*pool_destroy)(sparse_opt_pool *pool);
+
+  /* `options` may be NULL. Fails with UNSUPPORTED_CPU when this CPU has none
+   * of the model's instruction sets. */
+  sparse_opt_status (*instance_create)(const sparse_opt_model *model,
+                                       const sparse_opt_options *options,
+                                       sparse_opt_instance **instance);
+  void (*instance_destroy)(sparse_opt_instance *instance);
+  /* Name of the instruction set in use, as --march spells it. */
+  const char *(*instance_target)(const sparse_opt_instance *instance);
+  uint32_t (*instance_threads)(const sparse_opt_instance *instance);
+
+  /* Dims of all outputs, in the order of `outputs`, one after the other, for
+   * inputs of these dims (data, bytes and element_type are not looked at).
+   * `capacity` is the size of `dims`; the sum of the outputs' ranks is enough.
+   */
+  sparse_opt_status (*output_shapes)(sparse_opt_instance *instance,
+                                     const sparse_opt_tensor *inputs,
+                                     uint32_t num_inputs, int64_t *dims,
+                                     uint32_t capacity);
+
+  /* Every input must be given, in any order; outputs are those wanted. An
+   * output with data gets its result there (`bytes` must suffice; it may not
+   * overlap an input); one with NULL data gets a buffer of the instance's.
+   * Both get element_type, rank, dims and bytes filled in; dims and buffers of
+   * the instance stay valid until its next run. */
+  sparse_opt_status (*run)(sparse_opt_instance *instance,
+                           const sparse_opt_tensor *inputs, uint32_t num_inputs,
+                           sparse_opt_tensor *outputs, uint32_t num_outputs);
+
+  sparse_opt_status (*knob_get)(sparse_opt_instance *instance, const char *name,
+                                double *value);
+  sparse_opt_status (*knob_set)(sparse_opt_instance *instance, const char *name,
+                                double value);
+  /* Fills at most `capacity` of `stats`; `count` gets the number of sparse
+   * blocks of the model. */
+  sparse_opt_status (*telemetry)(sparse_opt_instance *instance,
+                                 sparse_opt_block_stats *stats,
+                                 uint32_t capacity, uint32_t *count);
+} sparse_opt_api;
+
+/* The entry of a model linked into the program; with dlopen look it up. */
+const sparse_opt_api *sparse_opt_model_v1(void);
+typedef const sparse_opt_api *(*sparse_opt_entry)(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

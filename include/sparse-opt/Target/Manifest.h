@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The JSON text an artefact carries about itself; `inspect model.so` prints it.
+#ifndef SPARSE_OPT_TARGET_MANIFEST_H
+#define SPARSE_OPT_TARGET_MANIFEST_H
+#include "llvm/Support/JSON.h"
+#include <string>
+#include <vector>
+
+namespace sparse_opt {
+
+/// What the artefact was made from and how. Nothing that differs between two
+/// runs of the same command (no paths, no times).
+struct ManifestInfo {
+  std::string modelHash; // of the ONNX file, `onnx.model_hash`
+  std::string producer;  // `onnx.producer`, may be empty
+  int64_t opset = 0;
+  std::string dtype = "f32";
+  std::vector<std::string> targets; // as --march spells them, best first
+  std::vector<std::string> flags;   // that change the code
+  uint64_t weightBytes = 0;
+  llvm::json::Array blocks; // one object per FFN block
+};
+
+/// One line of JSON with the versions of sparse-opt, LLVM and the ABI added.
+std::string buildManifest(ManifestInfo info);
+
+/// "0.1.0": the version of this build of sparse-opt.
+const char *sparseOptVersion();
+
+} // namespace sparse_opt
+#endif // SPARSE_OPT_TARGET_MANIFEST_H
