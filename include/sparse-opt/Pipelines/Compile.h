@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// `sparse-opt compile` as a library: runs the stages of Stages.h over a model
+// and writes what was asked for. Flags and printing are tools/'s; code
+// generation, linking and import are the libraries' that it calls.
+#ifndef SPARSE_OPT_PIPELINES_COMPILE_H
+#define SPARSE_OPT_PIPELINES_COMPILE_H
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class PassManager;
+class TimingScope;
+} // namespace mlir
+
+namespace sparse_opt {
+
+struct CompileOptions {
+  std::string input;         ///< .onnx, .onnxtxt, or a stage dump (.mlir)
+  std::string output;        ///< "-" prints IR
+  std::string emit = "so";   ///< the last stage
+  std::string march = "all"; ///< all, native, or a target's name
+  std::string entry = "sparse_opt_model_v1";
+  std::string dumpStages;    ///< a folder for one file a stage, or empty
+  std::string allowExternal; ///< a further folder for external data
+  unsigned jobs = 1;         ///< targets compiled at the same time
+  bool timePasses = false;   ///< MLIR's report per pass, on stderr
+  /// Told the name of each step as it begins; may be empty.
+  std::function<void(llvm::StringRef step)> progress;
+};
+
+/// All that `options` describe. Diagnostics go to `context`'s handlers.
+mlir::LogicalResult compileModel(mlir::MLIRContext &context,
+                                 const CompileOptions &options);
+
+/// The model at the end of stage `last` (a stage of kind Model).
+mlir::OwningOpRef<mlir::ModuleOp> buildStage(mlir::MLIRContext &context,
+                                             const CompileOptions &options,
+                                             llvm::StringRef last);
+
+} // namespace sparse_opt
+#endif

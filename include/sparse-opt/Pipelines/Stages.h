@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The stages of a compilation as data: what each is called, what it makes and
+// what may be left after it. `--help` prints this table, `--emit` and
+// `--stop-after` take its names, Compile.h runs it.
+#ifndef SPARSE_OPT_PIPELINES_STAGES_H
+#define SPARSE_OPT_PIPELINES_STAGES_H
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace sparse_opt {
+struct TargetInfo;
+
+struct Stage {
+  enum Kind {
+    Model,  ///< one module for all targets
+    Target, ///< one module a target
+    File    ///< a file that isn't IR
+  };
+  llvm::StringRef name;
+  llvm::StringRef description; ///< for --help: what a reader sees
+  Kind kind;
+  /// Passes from the stage before to this one, on the one module of the model.
+  void (*buildModel)(mlir::OpPassManager &);
+  /// Then those on the clone of a target.
+  void (*buildTarget)(mlir::OpPassManager &, const TargetInfo &);
+  /// Dialects that may remain after it; "builtin" always may.
+  llvm::ArrayRef<llvm::StringLiteral> legal;
+};
+
+/// In the order in which they run.
+llvm::ArrayRef<Stage> getStages();
+/// The stage of this name, or null.
+const Stage *lookupStage(llvm::StringRef name);
+
+/// Reports every operation (once a kind) that may not remain after `stage`, at
+/// its ONNX node.
+mlir::LogicalResult checkStage(mlir::ModuleOp module, const Stage &stage);
+
+/// The earliest stage whose contract `module` fulfils: where to go on when a
+/// stage dump is compiled.
+const Stage *guessStage(mlir::ModuleOp module);
+
+} // namespace sparse_opt
+#endif
