@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The kernel dialect: verifiers (their numbers are those of the .td) and
+// memory effects. How the ops bufferise is in KernelBufferization.cpp.
 #include "dialects/Kernel/KernelOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -23,9 +29,257 @@ void KernelDialect::initialize() {
       >();
 }
 
-LogicalResult ProductOp::verify() { return success(); }
+//===----------------------------------------------------------------------===//
+// What product and attention share
+//===----------------------------------------------------------------------===//
 
-LogicalResult AttentionOp::verify() { return success(); }
+/// Buffers among the operands are read, `out` is written.
+static void addBufferEffects(
+    DestinationStyleOpInterface op,
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    if (op.isDpsInit(&operand))
+      effects.emplace_back(MemoryEffects::Write::get(), &operand);
+    else
+      effects.emplace_back(MemoryEffects::Read::get(), &operand);
+  }
+}
+
+static LogicalResult verifyAllTensorsOrBuffers(Operation *op) {
+  bool onTensors = op->getNumResults() != 0;
+  for (Value operand : op->getOperands()) {
+    if (!isa<ShapedType>(operand.getType()))
+      continue;
+    if (onTensors ? isa<RankedTensorType>(operand.getType())
+                  : isa<MemRefType>(operand.getType()))
+      continue;
+    return op->emitOpError("is on ")
+           << (onTensors ? "tensors" : "memrefs") << " but has an operand of "
+           << operand.getType();
+  }
+  return success();
+}
+
+/// A region of element-wise scalar code from `arguments` to `result`.
+static LogicalResult verifyScalarRegion(Operation *op, Region &region,
+                                        StringRef name, TypeRange arguments,
+                                        Type result) {
+  Block &block = region.front();
+  if (TypeRange(block.getArgumentTypes()) != arguments)
+    return op->emitOpError(name) << " takes (" << block.getArgumentTypes()
+                                 << "), expected (" << arguments << ")";
+  auto yield = dyn_cast<YieldOp>(block.back());
+  if (!yield || TypeRange(yield.getValues().getTypes()) != TypeRange(result))
+    return op->emitOpError(name) << " must yield one " << result;
+  return success();
+}
+
+static LogicalResult verifyElementwiseOps(Operation *op, Region &region,
+                                          StringRef name) {
+  for (Operation &inner : region.front().without_terminator()) {
+    bool known = isa_and_nonnull<arith::ArithDialect, math::MathDialect>(
+        inner.getDialect());
+    if (known && (inner.hasTrait<OpTrait::Elementwise>() ||
+                  inner.hasTrait<OpTrait::ConstantLike>()))
+      continue;
+    return op->emitOpError(name)
+           << " holds '" << inner.getName()
+           << "', which isn't an element-wise arith or math op";
+  }
+  return success();
+}
+
+/// f32, and for each extra what one element of it is.
+static SmallVector<Type> accumulatorAndElements(Builder builder,
+                                                OperandRange extras) {
+  SmallVector<Type> types = {builder.getF32Type()};
+  for (Value extra : extras)
+    types.push_back(getElementTypeOrSelf(extra.getType()));
+  return types;
+}
+
+//===----------------------------------------------------------------------===//
+// product
+//===----------------------------------------------------------------------===//
+
+void ProductOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  addBufferEffects(*this, effects);
+}
+
+static LogicalResult verifyProductExtra(ProductOp op, unsigned number,
+                                        ShapedType out) {
+  auto extra = dyn_cast<ShapedType>(op.getExtras()[number].getType());
+  if (!extra || extra.getRank() == 0)
+    return success();
+  ArrayRef<int64_t> shape = extra.getShape();
+  bool matches =
+      extra.getRank() == 1
+          ? shape[0] == out.getDimSize(1)
+          : extra.getRank() == 2 && shape[1] == out.getDimSize(1) &&
+                succeeded(verifyCompatibleDims({shape[0], out.getDimSize(0)}));
+  if (matches)
+    return success();
+  return op.emitOpError("extra #")
+         << number << " is " << extra << ", expected R x N, N or a scalar";
+}
+
+LogicalResult ProductOp::verify() {
+  auto x = cast<ShapedType>(getX().getType());
+  auto weight = cast<ShapedType>(getWeight().getType());
+  auto out = cast<ShapedType>(getOut().getType());
+  // (C1)
+  if (x.getRank() != 2 || out.getRank() != 2 || weight.getRank() != 3 ||
+      x.isDynamicDim(1) || out.isDynamicDim(1))
+    return emitOpError("needs R x K, packed K x N and R x N with K, N static");
+  int64_t k = x.getDimSize(1), n = out.getDimSize(1);
+  int64_t panels = (n + panelColumns - 1) / panelColumns;
+  if (weight.getShape() != ArrayRef<int64_t>{panels, k, panelColumns})
+    return emitOpError("weight is ") << weight << ", expected " << panels << "x"
+                                     << k << "x" << panelColumns;
+  if (failed(verifyCompatibleDims({x.getDimSize(0), out.getDimSize(0)})))
+    return emitOpError("x and out differ in rows");
+  // (C2)
+  if (!x.getElementType().isF32() || !weight.getElementType().isF32())
+    return emitOpError("x and weight must hold f32");
+  // (C3)
+  for (unsigned i = 0, e = getExtras().size(); i != e; ++i)
+    if (failed(verifyProductExtra(*this, i, out)))
+      return failure();
+  // (C4), (C5)
+  if (failed(verifyScalarRegion(
+          *this, getEpilogue(), "epilogue",
+          accumulatorAndElements(Builder(getContext()), getExtras()),
+          out.getElementType())) ||
+      failed(verifyElementwiseOps(*this, getEpilogue(), "epilogue")))
+    return failure();
+  // (C6)
+  return verifyAllTensorsOrBuffers(*this);
+}
+
+//===----------------------------------------------------------------------===//
+// attention
+//===----------------------------------------------------------------------===//
+
+void AttentionOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  addBufferEffects(*this, effects);
+}
+
+/// Loop of a map's result, or nothing for the constant 0.
+static std::optional<unsigned> loopOf(AffineExpr expr) {
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return dim.getPosition();
+  return std::nullopt;
+}
+
+/// (C1), (C2), (C3) of one operand: its loops are in `allowed` and include
+/// `needed` (bit sets over the loops).
+static LogicalResult verifyAttentionMap(AttentionOp op, OpOperand &operand,
+                                        StringRef name, unsigned allowed,
+                                        unsigned needed) {
+  AffineMap map = op.getMap(operand);
+  auto type = cast<ShapedType>(operand.get().getType());
+  if (map.getNumDims() != AttentionOp::NumLoops || map.getNumSymbols() != 0 ||
+      map.getNumResults() != type.getRank())
+    return op.emitOpError("map of ")
+           << name << " must go from six loops to rank " << type.getRank();
+  unsigned seen = 0;
+  for (AffineExpr expr : map.getResults()) {
+    std::optional<unsigned> loop = loopOf(expr);
+    auto constant = dyn_cast<AffineConstantExpr>(expr);
+    if (!loop && !(constant && constant.getValue() == 0))
+      return op.emitOpError("map of ")
+             << name << " has a result that is neither a loop nor 0";
+    if (loop && (seen & (1u << *loop)))
+      return op.emitOpError("map of ") << name << " has a loop twice";
+    if (loop)
+      seen |= 1u << *loop;
+  }
+  if ((seen & ~allowed) != 0 || (seen & needed) != needed)
+    return op.emitOpError("map of ") << name << " is not over the loops of it";
+  return success();
+}
+
+static LogicalResult verifyAttentionMaps(AttentionOp op) {
+  constexpr unsigned batch = 1 << AttentionOp::B | 1 << AttentionOp::H,
+                     m = 1 << AttentionOp::M, n = 1 << AttentionOp::N,
+                     d = 1 << AttentionOp::D, e = 1 << AttentionOp::E;
+  if (op.getIndexingMaps().size() != op->getNumOperands())
+    return op.emitOpError("needs one map for each of its ")
+           << op->getNumOperands() << " operands";
+  unsigned batchOfInputs = 0;
+  for (AffineMap map : ArrayRef(op.getMaps()).drop_back())
+    for (unsigned loop : {AttentionOp::B, AttentionOp::H})
+      if (map.isFunctionOfDim(loop))
+        batchOfInputs |= 1 << loop;
+  if (failed(verifyAttentionMap(op, op.getQMutable(), "q", batch | m | d,
+                                m | d)) ||
+      failed(verifyAttentionMap(op, op.getKMutable(), "k", batch | n | d,
+                                n | d)) ||
+      failed(verifyAttentionMap(op, op.getVMutable(), "v", batch | n | e,
+                                n | e)) ||
+      failed(verifyAttentionMap(op, op.getOutMutable(), "out", batch | m | e,
+                                batchOfInputs | m | e)))
+    return failure();
+  for (OpOperand &extra : op.getExtrasMutable())
+    if (failed(verifyAttentionMap(op, extra, "an extra", batch | m | n, 0)))
+      return failure();
+  return success();
+}
+
+/// (C4)
+static LogicalResult verifyAttentionSizes(AttentionOp op) {
+  int64_t sizes[AttentionOp::NumLoops];
+  llvm::fill(sizes, ShapedType::kDynamic);
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto type = cast<ShapedType>(operand.get().getType());
+    for (auto [expr, size] :
+         llvm::zip_equal(op.getMap(operand).getResults(), type.getShape())) {
+      std::optional<unsigned> loop = loopOf(expr);
+      if (!loop || ShapedType::isDynamic(size))
+        continue;
+      if (!ShapedType::isDynamic(sizes[*loop]) && sizes[*loop] != size)
+        return op.emitOpError("loop ")
+               << *loop << " is of size " << sizes[*loop] << " and " << size;
+      sizes[*loop] = size;
+    }
+  }
+  if (ShapedType::isDynamic(sizes[AttentionOp::D]) ||
+      ShapedType::isDynamic(sizes[AttentionOp::E]))
+    return op.emitOpError("needs static d and e");
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(verifyAttentionMaps(*this)) || failed(verifyAttentionSizes(*this)))
+    return failure();
+  // (C5)
+  for (Value operand : {getQ(), getK(), getV(), getOut()})
+    if (!getElementTypeOrSelf(operand.getType()).isF32())
+      return emitOpError("q, k, v and out must hold f32");
+  // (C6), (C7)
+  Type f32 = Float32Type::get(getContext());
+  if (failed(verifyScalarRegion(
+          *this, getScore(), "score",
+          accumulatorAndElements(Builder(getContext()), getExtras()), f32)) ||
+      failed(verifyScalarRegion(*this, getProbability(), "probability", f32,
+                                f32)) ||
+      failed(verifyElementwiseOps(*this, getScore(), "score")) ||
+      failed(verifyElementwiseOps(*this, getProbability(), "probability")))
+    return failure();
+  // (C8)
+  return verifyAllTensorsOrBuffers(*this);
+}
+
+//===----------------------------------------------------------------------===//
+// launch
+//===----------------------------------------------------------------------===//
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (!tables.lookupNearestSymbolFrom(*this, getBodyAttr()))

@@ -12,6 +12,11 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace sparse_opt::kernel {
+/// P: outputs in one panel of a packed weight.
+constexpr int64_t panelColumns = 16;
+} // namespace sparse_opt::kernel
+
 #include "dialects/Kernel/KernelDialect.h.inc"
 #include "dialects/Kernel/KernelEnums.h.inc"
 #define GET_ATTRDEF_CLASSES

@@ -19,17 +19,25 @@ def YieldOp : KernelOp<"yield", [Pure, ReturnLike, Terminator]> {
 }
 
 def ProductOp : KernelOp<"product", [
-    DestinationStyleOpInterface,
-    SingleBlock]> {
+    DestinationStyleOpInterface, SingleBlock,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "dense product with a packed constant weight and an epilogue";
   let description = [{
     `out[r, n] = epilogue(sum_k x[r, k] * w[n / P, k, n mod P], extras...)`
-    `x` is `R x K` (rows dynamic, K static), `weight` is packed
-    `ceil(N / P) x K x P` in panels of P = 16 outputs (bf16 will pair along K:
-    `ceil(N / P) x K/2 x P x 2`); columns past N hold zeros. Each extra is
-    `R x N`, `N`, or a scalar; the region gets the f32 accumulator and one
-    scalar per extra and yields the output's scalar; it holds only
-    element-wise `arith` and `math` ops.
+    The weight is packed in panels of P = 16 outputs (bf16 will pair along K:
+    `ceil(N / P) x K/2 x P x 2`); columns past N hold zeros. The region gets
+    the f32 accumulator and one scalar per extra and yields the output's
+    scalar. Values of the surrounding function are visible in it.
+
+    (C1) `x` is `R x K`, `weight` is `ceil(N / P) x K x P`, `out` is `R x N`;
+    all but R is static.
+    (C2) `x` and `weight` hold f32.
+    (C3) each extra is `R x N`, `N`, of rank 0, or a scalar.
+    (C4) the region's arguments are f32 and the extras' element types; it
+    yields one value of `out`'s element type.
+    (C5) the region holds only element-wise `arith` and `math` ops.
+    (C6) all shaped operands are tensors and there is a result, or all are
+    memrefs and there is none.
 
     ```mlir
     %y = kernel.product %x, %w epilogue(%b : tensor<32xf32>)
@@ -56,15 +64,50 @@ def ProductOp : KernelOp<"product", [
 }
 
 def AttentionOp : KernelOp<"attention", [
-    DestinationStyleOpInterface]> {
+    DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "softmax(score(q k^T)) v with the scores kept in cache";
   let description = [{
     Over loops (b, h, m, n, d, e): `s = score(sum_d q*k, extras...)`,
     `p = probability(softmax_n(s))`, `out = sum_n p*v`. `indexing_maps` give,
     in order q, k, v, extras..., out, each operand's map from the six loops,
-    so that transposed layouts are read in place. Loops b and h may be absent
-    from every map (size 1). Both regions are element-wise scalar code;
-    `probability` gets only p. Their arguments: score(s, one per extra).
+    so that transposed layouts are read in place. Both regions are
+    element-wise scalar code; their arguments are score(s, one per extra) and
+    probability(p).
+
+    (C1) one map for each shaped operand, from six loops to its rank.
+    (C2) each result of a map is a loop, at most once in a map, or the
+    constant 0.
+    (C3) q is over (b, h, m, d) and has m and d, k over (b, h, n, d) with n
+    and d, v over (b, h, n, e) with n and e, extras over (b, h, m, n), out
+    over (b, h, m, e) with m and e and every loop of b, h that q, k, v or an
+    extra has.
+    (C4) sizes of equal loops agree; d and e are static.
+    (C5) q, k, v and out hold f32.
+    (C6) the regions' arguments are f32 and, for score, the extras' element
+    types; each yields one f32.
+    (C7) the regions hold only element-wise `arith` and `math` ops.
+    (C8) all operands are tensors and there is a result, or all are memrefs
+    and there is none.
+
+    ```mlir
+    #q = affine_map<(b, h, m, n, d, e) -> (b, m, h, d)>
+    #k = affine_map<(b, h, m, n, d, e) -> (b, n, h, d)>
+    #v = affine_map<(b, h, m, n, d, e) -> (b, n, h, e)>
+    #mask = affine_map<(b, h, m, n, d, e) -> (b, 0, 0, n)>
+    #out = affine_map<(b, h, m, n, d, e) -> (b, m, h, e)>
+    %y = kernel.attention %q, %k, %v extras(%mask : tensor<?x1x1x?xf32>)
+        outs(%init : tensor<?x?x12x32xf32>) maps [#q, #k, #v, #mask, #out]
+        score {
+      ^bb0(%s: f32, %a: f32):
+        %t = arith.addf %s, %a : f32
+        kernel.yield %t : f32
+    } probability {
+      ^bb0(%p: f32):
+        kernel.yield %p : f32
+    } : tensor<?x?x12x32xf32>, tensor<?x?x12x32xf32>, tensor<?x?x12x32xf32>
+        -> tensor<?x?x12x32xf32>
+    ```
   }];
   let arguments = (ins AnyShaped:$q, AnyShaped:$k, AnyShaped:$v,
                        Variadic<AnyShaped>:$extras, AnyShaped:$out,
@@ -78,7 +121,18 @@ def AttentionOp : KernelOp<"attention", [
     `:` type($q) `,` type($k) `,` type($v) (`->` type($result)^)?
   }];
   let extraClassDeclaration = [{
+    /// The loops, by their position in the maps.
+    enum Loop : unsigned { B, H, M, N, D, E, NumLoops };
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutMutable(); }
+    /// The map of a shaped operand.
+    ::mlir::AffineMap getMap(::mlir::OpOperand &operand) {
+      return getMaps()[operand.getOperandNumber()];
+    }
+    /// All maps: q, k, v, extras..., out.
+    ::llvm::SmallVector<::mlir::AffineMap> getMaps() {
+      return ::llvm::to_vector(
+          getIndexingMaps().getAsValueRange<::mlir::AffineMapAttr>());
+    }
   }];
   let hasVerifier = 1;
 }
@@ -100,7 +154,8 @@ def LaunchOp : KernelOp<"launch", [
   }];
 }
 
-def CheckIndexOp : KernelOp<"check_index"> {
+def CheckIndexOp : KernelOp<"check_index", [
+    MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "every element of an index tensor lies in [-bound, bound)";
   let description = [{
     Records the first violation in the call's error slot and lets the run go

@@ -20,3 +20,23 @@ func.func @launch(%n: index, %m: memref<?xf32>) {
   kernel.launch @body range(%n, %n) captures(%m : memref<?xf32>)
   return
 }
+
+#q = affine_map<(b, h, m, n, d, e) -> (b, m, h, d)>
+#k = affine_map<(b, h, m, n, d, e) -> (b, n, h, d)>
+#v = affine_map<(b, h, m, n, d, e) -> (b, n, h, e)>
+#mask = affine_map<(b, h, m, n, d, e) -> (b, 0, 0, n)>
+#out = affine_map<(b, h, m, n, d, e) -> (b, m, h, e)>
+// CHECK-LABEL: @attention
+// CHECK: kernel.attention %{{.+}}, %{{.+}}, %{{.+}} extras(%{{.+}} : tensor<?x1x1x?xf32>) outs(%{{.+}} : tensor<?x?x12x32xf32>)
+// CHECK-SAME: maps [#{{.+}}, #{{.+}}, #{{.+}}, #{{.+}}, #{{.+}}] score
+func.func @attention(%q: tensor<?x?x12x32xf32>, %mask: tensor<?x1x1x?xf32>, %init: tensor<?x?x12x32xf32>) -> tensor<?x?x12x32xf32> {
+  %y = kernel.attention %q, %q, %q extras(%mask : tensor<?x1x1x?xf32>) outs(%init : tensor<?x?x12x32xf32>) maps [#q, #k, #v, #mask, #out] score {
+  ^bb0(%s: f32, %a: f32):
+    %t = arith.addf %s, %a : f32
+    kernel.yield %t : f32
+  } probability {
+  ^bb0(%p: f32):
+    kernel.yield %p : f32
+  } : tensor<?x?x12x32xf32>, tensor<?x?x12x32xf32>, tensor<?x?x12x32xf32> -> tensor<?x?x12x32xf32>
+  return %y : tensor<?x?x12x32xf32>
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The table of targets and the look-ups on it.
+#include "sparse-opt/Target/TargetInfo.h"
+#include "sparse-opt/Runtime/ModelAbi.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace sparse_opt;
+
+// Generic levels are tuned as a recent core of that level: the "x86-64-v4"
+// CPU model of LLVM prefers 256-bit vectors, which halves the product's speed.
+static const TargetInfo targets[] = {
+    {"x86-64-v3", SO_ISA_X86_64_V3, "x86-64-v3", "", 256,
+     /*tileRows=*/6, /*tilePanels=*/1, /*rowCacheBytes=*/256 << 10},
+    {"x86-64-v4", SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4, "x86-64-v4",
+     "-prefer-256-bit", 512,
+     /*tileRows=*/8, /*tilePanels=*/3, /*rowCacheBytes=*/256 << 10},
+};
+
+llvm::ArrayRef<TargetInfo> sparse_opt::getTargets() { return targets; }
+
+const TargetInfo *sparse_opt::lookupTarget(llvm::StringRef name) {
+  const TargetInfo *found = llvm::find_if(
+      targets, [&](const TargetInfo &target) { return target.name == name; });
+  return found == std::end(targets) ? nullptr : found;
+}
+
+/// SO_ISA_* bits of the CPU that runs this.
+static uint64_t hostIsaBits() {
+  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  auto has = [&](std::initializer_list<const char *> names) {
+    return llvm::all_of(
+        names, [&](const char *name) { return features.lookup(name); });
+  };
+  uint64_t bits = 0;
+  if (has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}))
+    bits |= SO_ISA_X86_64_V3;
+  if (has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}))
+    bits |= SO_ISA_X86_64_V4;
+  if (has({"avx512bf16"}))
+    bits |= SO_ISA_AVX512_BF16;
+  return bits;
+}
+
+const TargetInfo *sparse_opt::hostTarget() {
+  uint64_t bits = hostIsaBits();
+  for (const TargetInfo &target : llvm::reverse(targets))
+    if ((target.isaBits & ~bits) == 0)
+      return &target;
+  return nullptr;
+}
+
+std::string sparse_opt::targetNames() {
+  return llvm::join(
+      llvm::map_range(
+          targets, [](const TargetInfo &target) { return target.name.str(); }),
+      ", ");
+}
