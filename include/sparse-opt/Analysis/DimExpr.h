@@ -7,6 +7,7 @@
 // computations still compare equal. Knows nothing of MLIR.
 #ifndef SPARSE_OPT_ANALYSIS_DIMEXPR_H
 #define SPARSE_OPT_ANALYSIS_DIMEXPR_H
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
@@ -92,6 +93,9 @@ private:
   static DimExpr fromTerms(std::vector<DimTerm> terms);
   static DimExpr opaque(DimAtom::Kind kind, const DimExpr &a, const DimExpr &b);
   static DimExpr make(DimAtom::Kind kind, const DimExpr &a, const DimExpr &b);
+  static DimExpr foldOr(DimAtom::Kind kind, const DimExpr &a, const DimExpr &b);
+  /// *this = by * quotient + rest, with all that `by` divides in `quotient`.
+  void splitMultiples(int64_t by, DimExpr &quotient, DimExpr &rest) const;
   bool provablyAtLeast(int64_t bound, unsigned depth) const;
 
   std::vector<DimTerm> terms; // canonical: sorted, no zero coefficient
