@@ -50,7 +50,7 @@ DimExpr DimExpr::fromTerms(std::vector<DimTerm> terms) {
     llvm::sort(term.factors, [](const DimAtomRef &a, const DimAtomRef &b) {
       return compareAtoms(a, b) < 0;
     });
-  llvm::stable_sort(terms, [](const DimTerm &a, const DimTerm &b) {
+  llvm::sort(terms, [](const DimTerm &a, const DimTerm &b) {
     return compareFactors(a.factors, b.factors) < 0;
   });
   DimExpr result;

@@ -119,9 +119,8 @@ DimExpr DimExpr::opaque(DimAtom::Kind kind, const DimExpr &a,
   std::vector<DimExpr> operands{a, b};
   if ((kind == DimAtom::Min || kind == DimAtom::Max) && b.str() < a.str())
     std::swap(operands[0], operands[1]);
-  std::string text = (functionName(kind) + "(" + operands[0].str() + "," +
-                      operands[1].str() + ")")
-                         .str();
+  std::string text = functionName(kind).str() + "(" + operands[0].str() + "," +
+                     operands[1].str() + ")";
   return fromTerms({{1,
                      {std::make_shared<DimAtom>(DimAtom{
                          kind, std::move(text), std::move(operands)})}}});
