@@ -65,8 +65,7 @@ def configure(steps, cache, onnx, build, extra=()):
                  "-DLLVM_USE_LINKER=lld", f"-DMLIR_DIR={LLVM}/lib/cmake/mlir",
                  f"-DLLVM_DIR={LLVM}/lib/cmake/llvm",
                  f"-DCMAKE_PREFIX_PATH={onnx}", f"-DLIT={venv / 'bin' / 'lit'}",
-                 f"-DPython3_EXECUTABLE={venv / 'bin' / 'python'}",
-                 f"-DSPARSE_OPT_CACHE={cache}"]
+                 f"-DPython3_EXECUTABLE={venv / 'bin' / 'python'}"]
     if shutil.which("ccache"):
         arguments += [f"-DCMAKE_{language}_COMPILER_LAUNCHER=ccache"
                       for language in ("C", "CXX")]

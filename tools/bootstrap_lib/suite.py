@@ -49,7 +49,7 @@ def read_report(path):
     return suites
 
 
-def run(steps, cache, build, arguments=(), environment=None):
+def run(steps, cache, build):
     """Runs CTest in `build`; returns (passed, failed, skipped)."""
     report = build / "ctest.xml"
     report.unlink(missing_ok=True)
@@ -64,8 +64,9 @@ def run(steps, cache, build, arguments=(), environment=None):
         steps.run(f"Tests of {build.name}", [
             cache / "venv" / "bin" / "ctest", "--test-dir", build,
             "--output-junit", report, "--test-output-size-passed", unlimited,
-            "--test-output-size-failed", unlimited, "--no-tests=error",
-            *arguments], f"ctest-{build.name}", env=environment, on_line=show)
+            "--test-output-size-failed", unlimited, "--no-tests=error"],
+            f"ctest-{build.name}", env={"SPARSE_OPT_CACHE": str(cache)},
+            on_line=show)
     except Failed:
         if not report.is_file():
             raise
