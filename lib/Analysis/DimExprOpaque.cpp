@@ -66,10 +66,11 @@ bool DimExpr::provablyAtLeast(int64_t bound, unsigned depth) const {
         return (without + fromTerms({scale}) * operand)
             .provablyAtLeast(bound, depth - 1);
       };
-      if ((atom.kind == DimAtom::Min && negative) ||
-          (atom.kind == DimAtom::Max && !negative)) {
-        if (proves(atom.operands[0], others) ||
-            proves(atom.operands[1], others))
+      if (atom.kind == DimAtom::Min || atom.kind == DimAtom::Max) {
+        // Otherwise it is one of the two: both have to prove it.
+        bool either = (atom.kind == DimAtom::Min) == negative;
+        bool first = proves(atom.operands[0], others);
+        if (first != either ? proves(atom.operands[1], others) : first)
           return true;
       } else if (atom.kind == DimAtom::FloorDiv && negative &&
                  atom.operands[0].provablyAtLeast(0)) {

@@ -80,6 +80,7 @@ TEST(DimExpr, MinimumAndMaximumSimplify) {
   EXPECT_EQ(read("min(0-1,s)"), DimExpr(-1));
   EXPECT_EQ(read("min(s,t)"), read("min(t,s)"));
   EXPECT_EQ(read("max(s-min(s,512),0)"), read("s-min(s,512)"));
+  EXPECT_EQ(read("s-min(max(s-1,0),s)"), read("s-max(s-1,0)"));
   EXPECT_EQ(read("min(min(s,512),512)"), read("min(s,512)"));
 }
 

@@ -49,6 +49,13 @@ public:
   /// `sequence`), because nodes combine them. All results use the latter.
   const llvm::StringMap<DimExpr> &getEqualSymbols() const { return equal; }
 
+  /// The first argument and its dimension that the symbol names.
+  std::optional<std::pair<unsigned, unsigned>>
+  getSource(llvm::StringRef symbol) const {
+    auto it = sources.find(symbol);
+    return it == sources.end() ? std::nullopt : std::optional(it->second);
+  }
+
   // For the transfer functions of lib/Analysis.
   void setShape(mlir::Value value, DimList shape);
   void setContents(mlir::Value value, DimList contents);
@@ -58,14 +65,18 @@ public:
   Dim broadcast(const Dim &a, const Dim &b, mlir::Operation *op);
 
 private:
-  bool run(mlir::func::FuncOp function);
   void visit(mlir::Block &block);
   void seedArguments(mlir::func::FuncOp function);
+  void readDimNames(mlir::func::FuncOp function);
+  void addEqual(llvm::StringRef symbol, const DimExpr &expr,
+                mlir::Operation *op);
   DimExpr resolve(const DimExpr &expr) const;
 
   llvm::DenseMap<mlir::Value, DimList> shapes, contents;
-  llvm::SmallVector<SizeAssumption> assumptions;
+  llvm::SmallVector<SizeAssumption> assumptions, equalAt;
   llvm::StringMap<DimExpr> equal;
+  llvm::StringMap<unsigned> symbolOrder;
+  llvm::StringMap<std::pair<unsigned, unsigned>> sources;
   bool foundEqual = false;
 };
 } // namespace sparse_opt
