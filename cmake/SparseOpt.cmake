@@ -41,15 +41,24 @@ function(sparse_opt_passes area)
   sparse_opt_doc(Passes.td passes/${leaf}.md -gen-pass-doc)
 endfunction()
 
+# One page of docs/generated. Built always, compared by the test `docs`;
+# `ninja update-docs` copies the pages into the source tree.
 function(sparse_opt_doc td out)
   set(LLVM_TARGET_DEFINITIONS ${td})
   get_filename_component(leaf ${out} NAME)
   tablegen(MLIR ${leaf} ${ARGN})
+  set(page ${PROJECT_BINARY_DIR}/docs/generated/${out})
+  add_custom_command(OUTPUT ${page}
+    COMMAND ${CMAKE_COMMAND} -E copy ${CMAKE_CURRENT_BINARY_DIR}/${leaf} ${page}
+    DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/${leaf})
   string(MAKE_C_IDENTIFIER ${out} id)
-  add_custom_target(doc_${id} DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/${leaf}
-    COMMAND ${CMAKE_COMMAND} -E copy ${CMAKE_CURRENT_BINARY_DIR}/${leaf} ${PROJECT_BINARY_DIR}/docs/generated/${out})
+  add_custom_target(doc_${id} DEPENDS ${page})
   if(NOT TARGET sparse-opt-doc)
-    add_custom_target(sparse-opt-doc)
+    add_custom_target(sparse-opt-doc ALL)
+    add_custom_target(update-docs
+      COMMAND ${CMAKE_COMMAND} -E rm -rf ${PROJECT_SOURCE_DIR}/docs/generated
+      COMMAND ${CMAKE_COMMAND} -E copy_directory ${PROJECT_BINARY_DIR}/docs/generated ${PROJECT_SOURCE_DIR}/docs/generated)
+    add_dependencies(update-docs sparse-opt-doc)
   endif()
   add_dependencies(sparse-opt-doc doc_${id})
 endfunction()

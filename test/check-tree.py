@@ -3,7 +3,7 @@
 """Fails where the source tree breaks its own rules, one line each.
 
 Layers that include what they must not know, flags outside tools/, passes
-without a test, sources without a licence line.
+without a test, sources without a licence line, versions that disagree.
 """
 import pathlib
 import re
@@ -56,8 +56,18 @@ def pass_tests(root, name, text):
             yield f"{name}: pass {flag} has no test/{area}/{flag}.mlir"
 
 
+def versions(root):
+    """The Python package is the compiler's version."""
+    ours = re.search(r"project\(sparse-opt VERSION ([\d.]+)",
+                     (root / "CMakeLists.txt").read_text())[1]
+    theirs = re.search(r'^version = "(.*)"',
+                       (root / "python/pyproject.toml").read_text(), re.M)[1]
+    if ours != theirs:
+        yield f"python/pyproject.toml: version {theirs}, CMakeLists.txt has {ours}"
+
+
 def main(root):
-    found = []
+    found = list(versions(root))
     for name in tracked(root):
         if not SOURCE.search(name):
             continue

@@ -55,12 +55,15 @@ def sha256(path):
 
 
 def clean(cache):
+    if not cache.is_dir():
+        print(f"nothing to remove: there is no {cache}")
+        return
     packages = cache / "installed-packages"
     names = packages.read_text().split() if packages.is_file() else []
     for pattern in ENTRIES:
         for path in cache.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if cache.is_dir() and not any(cache.iterdir()):
+    if not any(cache.iterdir()):
         cache.rmdir()
     print(f"removed {cache}" if not cache.exists() else
           f"removed bootstrap's files from {cache}; the rest isn't its own")

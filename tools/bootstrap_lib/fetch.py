@@ -5,6 +5,7 @@ Fetches archives and unpacks files of them; runs no code from them. The
 environment that builds and tests use is made here too.
 """
 import pathlib
+import re
 import shutil
 import sys
 import zipfile
@@ -25,14 +26,14 @@ def environment(steps, cache, offline, peers=False):
     if caches.is_stamped(venv, key):
         return venv
     wheels = cache / "downloads" / "wheels"
-    if offline and not wheels.is_dir():
-        raise Trouble(f"--offline, and {wheels} has none of the wheels that "
-                      "tools/requirements.txt names")
+    absent = _absent(lists, wheels)
+    if offline and absent:
+        raise Trouble(f"--offline, and {wheels} has no {', '.join(absent)}")
     shutil.rmtree(venv, ignore_errors=True)
     steps.run("Python environment", [sys.executable, "-m", "venv", venv], "venv")
     pinned = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
     pinned += [word for path in lists for word in ("-r", path)]
-    if not offline:
+    if absent:
         _pip(steps, cache, "Python packages: download", "pip-download",
              ["download", *pinned, "-d", wheels])
     _pip(steps, cache, "Python packages: install", "pip-install",
@@ -41,6 +42,14 @@ def environment(steps, cache, offline, peers=False):
         (venv / "peers").touch()
     caches.stamp(venv, key)
     return venv
+
+
+def _absent(lists, wheels):
+    """The requirements of which no file with the right sha256 is there."""
+    have = {caches.sha256(path) for path in wheels.glob("*.whl")}
+    pinned = [entry for path in lists for entry in re.findall(
+        r"^(\S+==\S+) \\\n +--hash=sha256:(\w+)", path.read_text(), re.M)]
+    return [name for name, digest in pinned if digest not in have]
 
 
 def archive(steps, cache, offline, requirement, file_name, digest):
@@ -81,9 +90,12 @@ def _pip(steps, cache, title, name, arguments):
                           "--disable-pip-version-check", "--no-cache-dir",
                           *arguments], name)
     except Failed as failure:
-        reason = [line for line in failure.tail.splitlines()
+        log = steps.log_dir / f"{name}.log"
+        reason = [line[7:].strip() for line in failure.tail.splitlines()
                   if line.startswith("ERROR:")]
         if not reason:
             raise
-        raise Trouble(f"{title} failed: {reason[-1][7:].strip()} "
-                      f"(the whole log is {steps.log_dir / name}.log)")
+        if "(from versions: none)" in failure.tail:
+            reason.append("the package index can't be reached, or lacks it")
+        raise Trouble(f"{title} failed: {'; '.join(reason[-2:])} "
+                      f"(the whole log is {log})")

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Published models, compiled whole, against ONNX Runtime.
+
+The models come from the cache that `tools/bootstrap test` fills; where it is
+empty these tests are skipped. SPARSE_OPT names the compiler.
+"""
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import numpy
+import onnxruntime
+
+import sparse_opt
+
+CACHE = pathlib.Path(os.environ.get("SPARSE_OPT_CACHE") or
+                     pathlib.Path.home() / ".cache" / "sparse-opt")
+SHAPES = [(1, 1), (1, 16), (3, 7), (1, 128), (8, 128), (1, 512)]
+WORDS = 30522
+BOUND = 1e-4
+
+
+def feeds_of(inputs, batch, sequence, padded):
+    """Random words; with `padded`, row i ends after a part of its length."""
+    random = numpy.random.default_rng(1000 * batch + sequence)
+    mask = numpy.ones((batch, sequence), numpy.int64)
+    if padded:
+        for row in range(batch):
+            mask[row, max(1, sequence * (row + 1) // (batch + 1)):] = 0
+    made = {"input_ids": random.integers(0, WORDS, (batch, sequence)),
+            "attention_mask": mask,
+            "token_type_ids": random.integers(0, 2, (batch, sequence))}
+    return {each.name: made[each.name] for each in inputs}
+
+
+def compile_model(model, out, *flags):
+    done = subprocess.run(
+        [os.environ.get("SPARSE_OPT", "sparse-opt"), "compile", model, "-o", out,
+         *flags], capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"compile {model.name}: {done.stderr}")
+
+
+class Model:
+    """One model's tests; a subclass names its file."""
+    file = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.path = CACHE / "models" / cls.file
+        if not cls.path.is_file():
+            raise unittest.SkipTest(f"no {cls.path}: run tools/bootstrap test")
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.compiled = pathlib.Path(cls.folder.name) / "model.so"
+        compile_model(cls.path, cls.compiled)
+        cls.models = [sparse_opt.load(str(cls.compiled), threads=threads)
+                      for threads in (1, 2)]
+        cls.reference = onnxruntime.InferenceSession(
+            str(cls.path), providers=["CPUExecutionProvider"])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def compare(self, batch, sequence, padded):
+        feeds = feeds_of(self.reference.get_inputs(), batch, sequence, padded)
+        wanted = self.reference.run(None, feeds)
+        one, two = (model.run(None, feeds) for model in self.models)
+        self.assertEqual(len(one), len(wanted))
+        for got, again, want in zip(one, two, wanted):
+            self.assertEqual(got.dtype, want.dtype)
+            self.assertEqual(got.shape, want.shape)
+            self.assertEqual(got.tobytes(), again.tobytes(),
+                             "the result depends on the number of threads")
+            self.assertTrue(numpy.isfinite(got).all())
+            difference = numpy.abs(got.astype(float) - want).max()
+            self.assertLessEqual(difference, BOUND)
+
+    def test_names_and_types(self):
+        for ours, theirs in ((self.models[0].get_inputs(), self.reference.get_inputs()),
+                             (self.models[0].get_outputs(), self.reference.get_outputs())):
+            self.assertEqual([(each.name, each.type, len(each.shape)) for each in ours],
+                             [(each.name, each.type, len(each.shape)) for each in theirs])
+
+    def test_same_bytes_again(self):
+        again = self.compiled.with_name("again.so")
+        compile_model(self.path, again)
+        self.assertEqual(self.compiled.read_bytes(), again.read_bytes())
+
+
+def add_shapes(cls):
+    for batch, sequence in SHAPES:
+        for padded in (False, True):
+            def test(self, arguments=(batch, sequence, padded)):
+                self.compare(*arguments)
+            name = f"test_{batch}x{sequence}" + ("_padded" if padded else "")
+            setattr(cls, name, test)
+
+
+add_shapes(Model)
+
+
+class ParaphraseL3(Model, unittest.TestCase):
+    file = "paraphrase-MiniLM-L3-v2.onnx"
+
+
+class AllMiniLML6(Model, unittest.TestCase):
+    file = "all-MiniLM-L6-v2/all-MiniLM-L6-v2.onnx"
+
+
+class AllMiniLML6Int8(Model, unittest.TestCase):
+    file = "all-MiniLM-L6-v2-int8.onnx"
+
+
+if __name__ == "__main__":
+    unittest.main()
