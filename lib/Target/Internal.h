@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the files of this library share.
+#ifndef SPARSE_OPT_LIB_TARGET_INTERNAL_H
+#define SPARSE_OPT_LIB_TARGET_INTERNAL_H
+#include "sparse-opt/Target/Emit.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
+
+namespace llvm {
+class TargetMachine;
+} // namespace llvm
+
+namespace sparse_opt {
+
+using ObjectBuffer = llvm::SmallVector<char, 0>;
+
+template <typename... Args>
+llvm::Error makeError(const char *format, Args &&...args) {
+  return llvm::createStringError(std::errc::invalid_argument, format,
+                                 std::forward<Args>(args)...);
+}
+
+/// The code generator for a CPU; position independent, hidden symbols near.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+createMachine(llvm::StringRef cpu, llvm::StringRef features);
+
+/// Renames a variant's entry points to "so_plan.<isa>" and "so_run.<isa>",
+/// hidden, and makes every other definition private to the module.
+llvm::Error hideVariant(VariantCode &variant);
+std::string planName(llvm::StringRef isa);
+std::string runName(llvm::StringRef isa);
+
+/// The symbol of the weights: its own for every entry, so that two models
+/// link into one program.
+std::string weightsName(llvm::StringRef entry);
+
+/// The object with `so_model` and the entry function.
+llvm::Expected<ObjectBuffer>
+emitDescriptor(const ModelDescription &description,
+               llvm::ArrayRef<VariantCode> variants, uint64_t weightsSize,
+               llvm::StringRef entry);
+
+/// A file beside the artefact that is gone when this is, unless renamed.
+class TempFile {
+public:
+  static llvm::Expected<TempFile> create(llvm::StringRef beside,
+                                         llvm::StringRef suffix);
+  TempFile(TempFile &&other);
+  TempFile &operator=(TempFile &&other) = delete;
+  ~TempFile();
+
+  llvm::StringRef path() const { return name; }
+  llvm::Error write(llvm::ArrayRef<char> bytes);
+  llvm::Error renameTo(llvm::StringRef target);
+
+private:
+  explicit TempFile(std::string name) : name(std::move(name)) {}
+  std::string name;
+};
+
+/// The parts of an artefact, all on disk.
+struct LinkJob {
+  std::vector<std::string> objects; // descriptor and variants
+  std::string weights;              // empty when there are none
+  std::string entry;
+  std::string output;
+};
+llvm::Error linkSharedLibrary(const LinkJob &job);
+llvm::Error linkStaticLibrary(const LinkJob &job);
+llvm::Error linkObject(const LinkJob &job);
+llvm::Error linkExecutable(const LinkJob &job);
+
+} // namespace sparse_opt
+#endif // SPARSE_OPT_LIB_TARGET_INTERNAL_H

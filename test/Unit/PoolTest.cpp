@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The thread pool: each index once, ranges and thread numbers as promised, and
+// no hang when it is shared, forked, oversubscribed or destroyed.
+#include "lib/Runtime/Internal.h"
+#include "gtest/gtest.h"
+#include <atomic>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+struct Range {
+  int64_t begin = -1, end = -1;
+};
+
+/// Records who ran what. One slot a thread: a thread runs one range a loop.
+struct Record {
+  explicit Record(int64_t count, int64_t threads)
+      : hits(count), ranges(threads) {}
+  std::vector<std::atomic<int>> hits;
+  std::vector<Range> ranges;
+
+  static void body(void *ctx, int64_t begin, int64_t end, int64_t thread) {
+    auto *record = static_cast<Record *>(ctx);
+    record->ranges.at(thread) = {begin, end};
+    for (int64_t i = begin; i < end; ++i)
+      ++record->hits[i];
+  }
+};
+
+class Pool {
+public:
+  explicit Pool(uint32_t threads) {
+    EXPECT_EQ(so_pool_create(threads, &pool), SPARSE_OPT_OK);
+  }
+  ~Pool() {
+    if (pool)
+      pool->destroy(pool);
+  }
+  void run(Record &record, int64_t grain = 1) {
+    pool->prepare(pool);
+    pool->parallel(pool, pool->threads, Record::body, &record,
+                   record.hits.size(), grain);
+  }
+  void abandon() { pool = nullptr; }
+  sparse_opt_pool *pool = nullptr;
+};
+
+void expectOnce(const Record &record) {
+  for (const std::atomic<int> &hit : record.hits)
+    ASSERT_EQ(hit.load(), 1);
+}
+
+TEST(PoolTest, RunsEachIndexOnce) {
+  for (uint32_t threads : {1, 2, 3, 7}) {
+    Pool pool(threads);
+    for (int64_t count : {0, 1, 2, 3, 6, 7, 8, 100}) {
+      Record record(count, threads);
+      pool.run(record);
+      expectOnce(record);
+    }
+  }
+}
+
+TEST(PoolTest, RangesAreContiguousInThreadOrder) {
+  Pool pool(3);
+  Record record(8, 3);
+  pool.run(record);
+  EXPECT_EQ(record.ranges[0].begin, 0);
+  EXPECT_EQ(record.ranges[0].end, 3);
+  EXPECT_EQ(record.ranges[1].begin, 3);
+  EXPECT_EQ(record.ranges[1].end, 6);
+  EXPECT_EQ(record.ranges[2].begin, 6);
+  EXPECT_EQ(record.ranges[2].end, 8);
+}
+
+TEST(PoolTest, GrainLimitsTheRanges) {
+  Pool pool(4);
+  Record record(10, 4);
+  pool.run(record, /*grain=*/4);
+  expectOnce(record);
+  EXPECT_EQ(record.ranges[1].end, 10);
+  EXPECT_EQ(record.ranges[2].end, -1);
+  Record small(10, 4);
+  pool.run(small, /*grain=*/100);
+  EXPECT_EQ(small.ranges[0].end, 10);
+}
+
+TEST(PoolTest, ManyShortLoopsAllComplete) {
+  Pool pool(4); // more than this machine may have
+  for (int i = 0; i < 5000; ++i) {
+    Record record(1 + i % 6, 4);
+    pool.run(record);
+    expectOnce(record);
+  }
+}
+
+TEST(PoolTest, WakesWorkersThatFellAsleep) {
+  Pool pool(2);
+  for (int i = 0; i < 5; ++i) {
+    Record record(2, 2);
+    pool.run(record);
+    expectOnce(record);
+    usleep(2000); // longer than workers spin
+  }
+}
+
+TEST(PoolTest, BusyPoolLetsASecondCallerRunAlone) {
+  Pool pool(2);
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 3; ++t)
+    callers.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) {
+        Record record(5, 2);
+        pool.run(record);
+        expectOnce(record);
+      }
+    });
+  for (std::thread &caller : callers)
+    caller.join();
+}
+
+TEST(PoolTest, DestroysWithIdleSleepingAndNoWorkers) {
+  {
+    Pool never(8);
+  }
+  for (int i = 0; i < 50; ++i) {
+    Pool pool(3);
+    Record record(3, 3);
+    pool.run(record);
+  }
+}
+
+TEST(PoolTest, WorksAfterFork) {
+  Pool pool(2);
+  Record before(4, 2);
+  pool.run(before);
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(20); // a hang ends the child, and fails the test
+    Record record(4, 2);
+    pool.run(record);
+    bool good = record.hits[3] == 1 && record.ranges[1].end == 4;
+    pool.pool->destroy(pool.pool);
+    _exit(good ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  Record after(4, 2);
+  pool.run(after);
+  expectOnce(after);
+}
+
+TEST(PoolTest, ExitWithLivePoolsDoesNotHang) {
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(20);
+    Pool pool(3);
+    Record record(6, 3);
+    pool.run(record);
+    pool.abandon();
+    std::exit(0); // runs the destructor that stops the workers
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST(BufferTest, IsAlignedWithReadableSlack) {
+  so_buffer buffer = {};
+  for (uint64_t bytes : {uint64_t(0), uint64_t(1), uint64_t(4097),
+                         uint64_t(2 << 20), uint64_t(5 << 20)}) {
+    ASSERT_TRUE(so_buffer_reserve(&buffer, bytes));
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data) % 64, 0u);
+    if (bytes >= 2 << 20) {
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data) % (2 << 20), 0u);
+    }
+    buffer.data[bytes + 63] = 1;
+  }
+  uint8_t *large = buffer.data;
+  ASSERT_TRUE(so_buffer_reserve(&buffer, 100));
+  EXPECT_EQ(buffer.data, large) << "a buffer never shrinks";
+  EXPECT_FALSE(so_buffer_reserve(&buffer, ~uint64_t(0)));
+  so_buffer_release(&buffer);
+}
+
+TEST(TextTest, CutsLongTextWithDots) {
+  so_text text = {};
+  for (int i = 0; i < 200; ++i)
+    so_append(&text, "\"input_%d\", ", i);
+  EXPECT_EQ(text.length, sizeof(text.data) - 1);
+  EXPECT_STREQ(text.data + text.length - 3, "...");
+}
+
+} // namespace
