@@ -41,27 +41,19 @@ class Steps:
         self._begin(title)
         with open(log_path, "w") as log:
             log.write("$ %s\n" % " ".join(map(str, command)))
+
+            def each_line(line):
+                log.write(line)
+                tail.append(line)
+                self._progress(title, start, line)
+                if on_line:
+                    on_line(line)
+
             try:
-                process = subprocess.Popen(
-                    [str(word) for word in command], cwd=cwd,
-                    env={**os.environ, **(env or {})},
-                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, text=True, errors="replace")
+                status = self._pump(command, cwd, env, each_line)
             except OSError as error:
                 self._end(title, start, "failed")
                 raise Trouble(f"can't run {command[0]}: {error.strerror}")
-            try:
-                for line in process.stdout:
-                    log.write(line)
-                    tail.append(line)
-                    self._progress(title, start, line)
-                    if on_line:
-                        on_line(line)
-                status = process.wait()
-            except BaseException:
-                process.terminate()
-                process.wait()
-                raise
         if status == 0:
             self._end(title, start, "")
             return log_path
@@ -69,17 +61,21 @@ class Steps:
         raise Failed(f"{title}: exit status {status}; the whole log is {log_path}",
                      "".join(tail))
 
-    def call(self, title, function):
-        """The same line and time for a step that is Python."""
-        start = time.monotonic()
-        self._begin(title)
-        try:
-            result = function()
-        except BaseException:
-            self._end(title, start, "failed")
-            raise
-        self._end(title, start, "")
-        return result
+    @staticmethod
+    def _pump(command, cwd, env, each_line):
+        """Runs the command to its end, which is near when we are stopped."""
+        with subprocess.Popen(
+                [str(word) for word in command], cwd=cwd,
+                env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors="replace") as process:
+            try:
+                for line in process.stdout:
+                    each_line(line)
+            except BaseException:
+                process.terminate()
+                raise
+        return process.returncode
 
     def _begin(self, title):
         if self.terminal:
