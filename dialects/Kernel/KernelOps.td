@@ -154,6 +154,16 @@ def LaunchOp : KernelOp<"launch", [
   }];
 }
 
+def ThreadOp : KernelOp<"thread", [MemoryEffects<[MemRead]>]> {
+  let summary = "index of the thread that runs this iteration";
+  let description = [{
+    Only inside `scf.parallel`, to find the thread's scratch memory; outlining
+    replaces it. It reads memory so that nothing moves it out of the loop.
+  }];
+  let results = (outs Index:$index);
+  let assemblyFormat = "attr-dict";
+}
+
 def CheckIndexOp : KernelOp<"check_index", [
     MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "every element of an index tensor lies in [-bound, bound)";

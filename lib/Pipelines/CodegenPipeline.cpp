@@ -3,21 +3,100 @@
 // The passes of stages `vector` and `llvm`, in order, as data of three
 // functions. Which target, when to stop and what to dump is the driver's.
 #include "sparse-opt/Pipelines/CodegenPipeline.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "sparse-opt/Conversion/Passes.h"
+#include "sparse-opt/Target/TargetInfo.h"
 #include "sparse-opt/Transforms/Passes.h"
 
 using namespace mlir;
+
+/// One-shot bufferisation; @main has no tensors at its boundary any more.
+static void addBufferization(OpPassManager &pm) {
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.allowReturnAllocsFromLoops = true;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  pm.addPass(memref::createFoldMemRefAliasOpsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
 
 void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm) {
   // 1. Sizes are expressions over the inputs' symbols.
   pm.addPass(createKernelBindSymbols());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  // 2. Weights out of the IR, results into the caller's memory.
+  pm.addPass(createKernelExternalizeWeights());
+  pm.addPass(createKernelBindBuffers());
+  pm.addPass(createCanonicalizerPass());
 }
 
 void sparse_opt::buildTargetCodegenPipeline(OpPassManager &pm,
-                                            const TargetInfo &target) {}
+                                            const TargetInfo &target) {
+  // 1. Buffers.
+  addBufferization(pm);
+  // 2. Loops and vectors.
+  ConvertLinalgToVectorOptions vector;
+  vector.target = target.name.str();
+  pm.addPass(createConvertLinalgToVector(vector));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  // 3. One arena, launches, entry points.
+  pm.addPass(createKernelPlanBuffers());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createKernelOutlineParallel());
+  KernelEmitEntryPointsOptions entry;
+  entry.suffix = target.name.str();
+  llvm::replace(entry.suffix, '-', '_');
+  pm.addPass(createKernelEmitEntryPoints(entry));
+}
 
-void sparse_opt::buildLlvmPipeline(OpPassManager &pm) {}
+void sparse_opt::buildLlvmPipeline(OpPassManager &pm) {
+  pm.addPass(createConvertKernelToLLVM());
+  pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.x86Vector = true;
+  pm.addPass(createConvertVectorToLLVMPass(vectors));
+  pm.addPass(createConvertToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+namespace {
+struct TargetPipelineOptions : PassPipelineOptions<TargetPipelineOptions> {
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("name of the target"),
+                             llvm::cl::init("x86-64-v4")};
+};
+} // namespace
+
+void sparse_opt::registerCodegenPipelines() {
+  PassPipelineRegistration<>("kernel-shared-pipeline",
+                             "Stage vector, up to where targets part",
+                             buildSharedCodegenPipeline);
+  PassPipelineRegistration<TargetPipelineOptions>(
+      "kernel-target-pipeline", "Stage vector for one target",
+      [](OpPassManager &pm, const TargetPipelineOptions &options) {
+        if (const TargetInfo *target = lookupTarget(options.target))
+          buildTargetCodegenPipeline(pm, *target);
+        else
+          llvm::report_fatal_error("unknown target", /*gen_crash_diag=*/false);
+      });
+  PassPipelineRegistration<>("kernel-llvm-pipeline", "Stage llvm",
+                             buildLlvmPipeline);
+}

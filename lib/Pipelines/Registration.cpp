@@ -5,6 +5,7 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "sparse-opt/Conversion/Passes.h"
+#include "sparse-opt/Pipelines/CodegenPipeline.h"
 #include "sparse-opt/Transforms/Passes.h"
 
 void sparse_opt::registerEverything(mlir::DialectRegistry &registry) {
@@ -14,5 +15,6 @@ void sparse_opt::registerEverything(mlir::DialectRegistry &registry) {
   registry.insert<onnx::OnnxDialect, ffn::FfnDialect, kernel::KernelDialect>();
   kernel::registerBufferizableOpInterfaceExternalModels(registry);
   registerTransformsPasses();
+  registerCodegenPipelines();
   registerConversionPasses();
 }

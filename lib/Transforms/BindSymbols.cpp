@@ -129,7 +129,8 @@ void eraseTensorArguments(func::FuncOp dims) {
   (void)dims.eraseArguments(tensors);
 }
 
-struct BindSymbols : public sparse_opt::impl::KernelBindSymbolsBase<BindSymbols> {
+struct BindSymbols
+    : public sparse_opt::impl::KernelBindSymbolsBase<BindSymbols> {
   void runOnOperation() override {
     for (auto func : getOperation().getOps<func::FuncOp>())
       if (func.isPublic() && !func.isExternal())
@@ -153,12 +154,26 @@ struct BindSymbols : public sparse_opt::impl::KernelBindSymbolsBase<BindSymbols>
       values[dim.symbol] = main.getArguments().back();
     }
     numSymbols += values.size();
+    nameInputDims(main, dims);
     SmallVector<StringRef> names(llvm::make_first_range(values));
     getOperation()->setAttr("kernel.symbols", builder.getStrArrayAttr(names));
     if (failed(resolveDims(main)))
       return failure();
     replaceDims(main, dims, values);
     return splitOutputDims(main, dims);
+  }
+
+  /// `kernel.input_symbols`: the symbols of an argument's dynamic dims.
+  void nameInputDims(func::FuncOp main, ArrayRef<DimOfArgument> dims) {
+    for (unsigned i = 0, e = main.getNumArguments(); i != e; ++i) {
+      SmallVector<StringRef> names;
+      for (const DimOfArgument &dim : dims)
+        if (dim.argument == i)
+          names.push_back(dim.symbol);
+      if (isa<TensorType>(main.getArgument(i).getType()))
+        main.setArgAttr(i, "kernel.input_symbols",
+                        Builder(&getContext()).getStrArrayAttr(names));
+    }
   }
 
   LogicalResult splitOutputDims(func::FuncOp main,

@@ -3,4 +3,96 @@
 #define SPARSE_OPT_CONVERSION_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
+def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "mlir::ModuleOp"> {
+  let summary = "Lower linalg on buffers to vector loops";
+  let description = [{
+    Every structured op and `memref.copy` on buffers becomes loops, outside
+    parallel loops a parallel one. `scf.forall` becomes `scf.parallel`.
+    Example: `test/Conversion/convert-linalg-to-vector.mlir`.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"x86-64-v4\"",
+           "name of the target, as --march spells it">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::affine::AffineDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::math::MathDialect",
+                           "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect",
+                           "mlir::vector::VectorDialect"];
+}
+
+def KernelPlanBuffers : Pass<"kernel-plan-buffers", "mlir::ModuleOp"> {
+  let summary = "Place every buffer of @main in one arena";
+  let description = [{
+    `memref.alloc` becomes `memref.view` of the new argument `kernel.arena`,
+    at offsets that are multiples of 64. Buffers that never live together share
+    a place when one is provably the larger for all sizes; a buffer allocated
+    in a parallel body exists once a thread (argument `kernel.threads`).
+    `@kernel_arena_bytes(symbols..., threads)` computes the size. It fails when
+    a size depends on more than the symbols.
+    Example: `test/Conversion/kernel-plan-buffers.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numBuffers", "buffers", "Buffers placed">,
+    Statistic<"numSlots", "slots", "Places in the arena">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::func::FuncDialect",
+                           "mlir::memref::MemRefDialect",
+                           "kernel::KernelDialect"];
+}
+
+def KernelOutlineParallel : Pass<"kernel-outline-parallel", "mlir::ModuleOp"> {
+  let summary = "Outline parallel loops of @main to kernel.launch";
+  let description = [{
+    Each outermost `scf.parallel` becomes a private function
+    `body(begin, end, thread, captures...)` and a `kernel.launch` over the
+    product of its dimensions; the attribute `kernel.grain` is the launch's
+    grain. `kernel.thread` becomes the body's argument, static
+    `memref.alloca` moves to the body's entry. Equal private functions are
+    merged. It fails on a parallel loop that reduces.
+    Example: `test/Conversion/kernel-outline-parallel.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numLaunches", "launches", "Parallel loops outlined">,
+    Statistic<"numMerged", "merged", "Functions merged into an equal one">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::func::FuncDialect",
+                           "mlir::scf::SCFDialect",
+                           "kernel::KernelDialect"];
+}
+
+def KernelEmitEntryPoints : Pass<"kernel-emit-entry-points", "mlir::ModuleOp"> {
+  let summary = "Emit the plan and run functions that the runtime calls";
+  let description = [{
+    `sparse_opt_plan_<suffix>` and `sparse_opt_run_<suffix>` as ModelAbi.h
+    declares them; @main becomes private and gets the call as its last
+    argument (`kernel.call`).
+    Example: `test/Conversion/kernel-emit-entry-points.mlir`.
+  }];
+  let options = [
+    Option<"suffix", "suffix", "std::string", "\"x86_64\"",
+           "end of the functions' names: the target with underscores">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::func::FuncDialect",
+                           "mlir::LLVM::LLVMDialect"];
+}
+
+def ConvertKernelToLLVM : Pass<"convert-kernel-to-llvm", "mlir::ModuleOp"> {
+  let summary = "Lower launches and index checks to calls of the runtime";
+  let description = [{
+    `kernel.launch` stores its captures in a record on the stack (a memref
+    without a layout is a pointer and its dynamic sizes) and calls
+    `so_call.parallel` with a thunk. `kernel.check_index` notes the first
+    violation in the call's error slot. Private functions get internal
+    linkage.
+    Example: `test/Conversion/convert-kernel-to-llvm.mlir`.
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::func::FuncDialect",
+                           "mlir::LLVM::LLVMDialect",
+                           "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect"];
+}
+
 #endif

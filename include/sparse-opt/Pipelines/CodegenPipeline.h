@@ -25,5 +25,9 @@ void buildTargetCodegenPipeline(mlir::OpPassManager &pm,
 
 /// Stage `llvm`: everything left becomes the LLVM dialect.
 void buildLlvmPipeline(mlir::OpPassManager &pm);
+
+/// The three as --kernel-shared-pipeline, --kernel-target-pipeline=target=...
+/// and --kernel-llvm-pipeline of the pass driver.
+void registerCodegenPipelines();
 } // namespace sparse_opt
 #endif

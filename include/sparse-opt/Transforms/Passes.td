@@ -3,32 +3,6 @@
 #define SPARSE_OPT_TRANSFORMS_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
-def OnnxFoldShapes : Pass<"onnx-fold-shapes", "mlir::func::FuncOp"> {
-  let summary = "Turn shape arithmetic into polynomials of the inputs' sizes";
-  let description = [{
-    Propagates the symbols of `onnx.dims` through every node. Sizes that come
-    out constant refine result types; integer tensors of rank 0 or 1 whose
-    elements are known become `onnx.constant` or `onnx.dims`; Reshape and
-    Expand name their whole result shape; nodes that copy an operand (Identity,
-    Reshape, Expand, Cast, Slice, Transpose, Dropout to what is there already)
-    and chains of Reshape and Transpose that are one permutation go; dead nodes
-    go. A Range of dynamic length stays, as do sizes that depend on data.
-
-    Sizes of two inputs that nodes combine element by element are taken to be
-    equal: the second gets the first one's name (with a remark) and the
-    runtime checks it. An equality that no name expresses is listed in the
-    function's attribute `onnx.size_checks`: `[[lhs, rhs, node]]`.
-    Example: `test/Transforms/onnx-fold-shapes.mlir`.
-  }];
-  let statistics = [
-    Statistic<"numRefined", "refined-types", "Results that became static">,
-    Statistic<"numFolded", "folded-contents", "Results replaced by contents">,
-    Statistic<"numSimplified", "simplified-nodes", "Nodes that copied">,
-    Statistic<"numRenamed", "renamed-symbols", "Sizes found equal">,
-    Statistic<"numErased", "erased-nodes", "Dead nodes">];
-  let dependentDialects = ["onnx::OnnxDialect"];
-}
-
 def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
   let summary = "Make the inputs' symbolic dims arguments of @main";
   let description = [{
@@ -46,6 +20,43 @@ def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
                            "mlir::affine::AffineDialect",
                            "mlir::func::FuncDialect",
                            "mlir::tensor::TensorDialect"];
+}
+
+def KernelExternalizeWeights : Pass<"kernel-externalize-weights", "mlir::ModuleOp"> {
+  let summary = "Move constant tensors out of the IR";
+  let description = [{
+    Constant tensors of at least `min-bytes` become `memref.view` of the new
+    argument `%weights` (attribute `kernel.weights_base`), at offsets that are
+    multiples of 64. Equal contents are stored once, whatever their type. The
+    module attribute `kernel.weights` lists `{offset, resource}`;
+    `kernel.weights_size` is their extent in bytes. Large splats become
+    `linalg.fill`. Constants of i1 stay.
+    Example: `test/Transforms/kernel-externalize-weights.mlir`.
+  }];
+  let options = [
+    Option<"minBytes", "min-bytes", "int64_t", "256",
+           "smallest constant that is moved, in bytes">];
+  let statistics = [
+    Statistic<"numExternalized", "externalized", "Constants moved">,
+    Statistic<"weightBytes", "weight-bytes", "Bytes of all weights">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::bufferization::BufferizationDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::memref::MemRefDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
+def KernelBindBuffers : Pass<"kernel-bind-buffers", "mlir::ModuleOp"> {
+  let summary = "Inputs and results of @main become buffers of the caller";
+  let description = [{
+    Tensor arguments become memrefs (attribute `kernel.input`) that are only
+    read; each result is written to a new memref argument
+    (`kernel.output`, with the result's attributes). One-shot bufferisation
+    follows.
+    Example: `test/Transforms/kernel-bind-buffers.mlir`.
+  }];
+  let dependentDialects = ["mlir::bufferization::BufferizationDialect",
+                           "mlir::memref::MemRefDialect"];
 }
 
 #endif

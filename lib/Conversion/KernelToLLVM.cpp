@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// kernel.launch and kernel.check_index in terms of a so_call (ModelAbi.h): a
+// launch stores its captures in a record on the stack and calls the runtime's
+// `parallel` with a thunk that loads them; an index check fills the error
+// slot. Ordinary --convert-to-llvm does the rest.
+#include "MemRefPacking.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "sparse-opt/Conversion/Passes.h"
+#include "sparse-opt/Runtime/ModelAbi.h"
+#include <cstddef>
+
+namespace sparse_opt {
+#define GEN_PASS_DEF_CONVERTKERNELTOLLVM
+#include "sparse-opt/Conversion/Passes.h.inc"
+} // namespace sparse_opt
+
+using namespace mlir;
+using namespace sparse_opt;
+
+namespace {
+Type pointerType(Builder &builder) {
+  return LLVM::LLVMPointerType::get(builder.getContext());
+}
+
+Value fieldAt(OpBuilder &builder, Location loc, Value pointer, int64_t bytes) {
+  return LLVM::GEPOp::create(builder, loc, pointerType(builder),
+                             builder.getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{int32_t(bytes)});
+}
+
+Value toI64(OpBuilder &builder, Location loc, Value index) {
+  return arith::IndexCastOp::create(builder, loc, builder.getI64Type(), index);
+}
+
+Value toIndex(OpBuilder &builder, Location loc, Value value) {
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
+                                    value);
+}
+
+/// The argument of `func` that holds the so_call, or null.
+Value callOf(func::FuncOp func) {
+  for (BlockArgument argument : func.getArguments())
+    if (func.getArgAttr(argument.getArgNumber(), "kernel.call"))
+      return argument;
+  return Value();
+}
+
+/// Every captured word takes eight bytes of the record.
+constexpr int64_t wordBytes = 8;
+
+struct ConvertKernelToLLVM
+    : public sparse_opt::impl::ConvertKernelToLLVMBase<ConvertKernelToLLVM> {
+  void runOnOperation() override {
+    SmallVector<kernel::LaunchOp> launches;
+    SmallVector<kernel::CheckIndexOp> checks;
+    getOperation().walk([&](Operation *op) {
+      if (auto launch = dyn_cast<kernel::LaunchOp>(op))
+        launches.push_back(launch);
+      else if (auto check = dyn_cast<kernel::CheckIndexOp>(op))
+        checks.push_back(check);
+    });
+    for (kernel::LaunchOp launch : launches)
+      if (failed(convert(launch)))
+        return signalPassFailure();
+    for (kernel::CheckIndexOp check : checks)
+      if (failed(convert(check)))
+        return signalPassFailure();
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (func.isPrivate() && !func.isExternal())
+        func->setAttr(
+            "llvm.linkage",
+            LLVM::LinkageAttr::get(&getContext(), LLVM::Linkage::Internal));
+  }
+
+  FailureOr<Value> callFor(Operation *op) {
+    Value call = callOf(op->getParentOfType<func::FuncOp>());
+    if (!call)
+      return op->emitOpError("needs a function with a `kernel.call` argument");
+    return call;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Launches
+  //===--------------------------------------------------------------------===//
+
+  LogicalResult convert(kernel::LaunchOp launch) {
+    FailureOr<Value> call = callFor(launch);
+    if (failed(call))
+      return failure();
+    Location loc = launch.getLoc();
+    OpBuilder builder(launch);
+    auto body = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+        launch, launch.getBodyAttr());
+    Value record = recordOf(launch->getParentOfType<func::FuncOp>());
+    int64_t offset = 0;
+    for (Value capture : launch.getCaptures())
+      for (Value word : packWords(builder, loc, capture)) {
+        LLVM::StoreOp::create(builder, loc, word,
+                              fieldAt(builder, loc, record, offset));
+        offset += wordBytes;
+      }
+    growRecord(record, offset);
+    func::FuncOp thunk = thunkFor(body);
+    Value address =
+        UnrealizedConversionCastOp::create(
+            builder, loc, pointerType(builder),
+            func::ConstantOp::create(builder, loc, thunk.getFunctionType(),
+                                     SymbolRefAttr::get(thunk))
+                .getResult())
+            .getResult(0);
+    Value parallel = LLVM::LoadOp::create(
+        builder, loc, pointerType(builder),
+        fieldAt(builder, loc, *call, offsetof(so_call, parallel)));
+    Type i64 = builder.getI64Type(), ptr = pointerType(builder);
+    auto type = LLVM::LLVMFunctionType::get(
+        LLVM::LLVMVoidType::get(&getContext()), {ptr, ptr, ptr, i64, i64});
+    LLVM::CallOp::create(builder, loc, type,
+                         ValueRange{parallel, *call, address, record,
+                                    toI64(builder, loc, launch.getCount()),
+                                    toI64(builder, loc, launch.getGrain())});
+    launch.erase();
+    return success();
+  }
+
+  /// One record a function: launches follow each other.
+  Value recordOf(func::FuncOp func) {
+    Value &record = records[func];
+    if (!record) {
+      OpBuilder builder = OpBuilder::atBlockBegin(&func.front());
+      Value one =
+          LLVM::ConstantOp::create(builder, func.getLoc(), builder.getI64Type(),
+                                   builder.getI64IntegerAttr(1));
+      record =
+          LLVM::AllocaOp::create(builder, func.getLoc(), pointerType(builder),
+                                 builder.getI8Type(), one, 64);
+    }
+    return record;
+  }
+
+  static void growRecord(Value record, int64_t bytes) {
+    auto alloca = record.getDefiningOp<LLVM::AllocaOp>();
+    auto type = dyn_cast<LLVM::LLVMArrayType>(alloca.getElemType());
+    if (!type || type.getNumElements() < bytes)
+      alloca.setElemType(
+          LLVM::LLVMArrayType::get(IntegerType::get(record.getContext(), 8),
+                                   std::max<int64_t>(bytes, 1)));
+  }
+
+  /// thunk(record, begin, end, thread) calls the body.
+  func::FuncOp thunkFor(func::FuncOp body) {
+    func::FuncOp &thunk = thunks[body];
+    if (thunk)
+      return thunk;
+    Location loc = body.getLoc();
+    OpBuilder builder(body);
+    Type i64 = builder.getI64Type();
+    thunk = func::FuncOp::create(
+        builder, loc, (body.getName() + "_thunk").str(),
+        builder.getFunctionType({pointerType(builder), i64, i64, i64}, {}));
+    thunk.setPrivate();
+    builder.setInsertionPointToEnd(thunk.addEntryBlock());
+    SmallVector<Value> arguments;
+    for (unsigned i : {1, 2, 3})
+      arguments.push_back(toIndex(builder, loc, thunk.getArgument(i)));
+    int64_t offset = 0;
+    for (Type type : body.getArgumentTypes().drop_front(3)) {
+      SmallVector<Value> words;
+      for (Type word : wordTypes(type)) {
+        words.push_back(LLVM::LoadOp::create(
+            builder, loc, word,
+            fieldAt(builder, loc, thunk.getArgument(0), offset)));
+        offset += wordBytes;
+      }
+      arguments.push_back(unpackWords(builder, loc, type, words));
+    }
+    func::CallOp::create(builder, loc, body, arguments);
+    func::ReturnOp::create(builder, loc);
+    return thunk;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Index checks
+  //===--------------------------------------------------------------------===//
+
+  /// For each index: if it is the first error of the call, note it.
+  LogicalResult convert(kernel::CheckIndexOp check) {
+    FailureOr<Value> call = callFor(check);
+    if (failed(call))
+      return failure();
+    Location loc = check.getLoc();
+    OpBuilder builder(check);
+    Value indices = check.getIndices();
+    auto type = cast<MemRefType>(indices.getType());
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    SmallVector<Value> lower(type.getRank(), zero), upper,
+        step(type.getRank(), one);
+    for (int64_t d : llvm::seq(type.getRank()))
+      upper.push_back(memref::DimOp::create(builder, loc, indices, d));
+    scf::buildLoopNest(builder, loc, lower, upper, step,
+                       [&](OpBuilder &nested, Location, ValueRange ivs) {
+                         Value index =
+                             memref::LoadOp::create(nested, loc, indices, ivs);
+                         checkOne(nested, check, *call, index);
+                       });
+    check.erase();
+    return success();
+  }
+
+  void checkOne(OpBuilder &builder, kernel::CheckIndexOp check, Value call,
+                Value index) {
+    Location loc = check.getLoc();
+    if (index.getType().isIndex())
+      index = toI64(builder, loc, index);
+    else if (index.getType() != builder.getI64Type())
+      index = arith::ExtSIOp::create(builder, loc, builder.getI64Type(), index);
+    Value bound = toI64(builder, loc, check.getBound());
+    // -bound <= index < bound, as one unsigned comparison.
+    Value shifted = arith::AddIOp::create(builder, loc, index, bound);
+    Value range = arith::AddIOp::create(builder, loc, bound, bound);
+    Value bad = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
+                                      shifted, range);
+    auto onBad = scf::IfOp::create(builder, loc, bad, /*withElse=*/false);
+    OpBuilder inBad = onBad.getThenBodyBuilder();
+    Value slot = fieldAt(inBad, loc, call, offsetof(so_call, error_message));
+    Value present = LLVM::LoadOp::create(inBad, loc, pointerType(inBad), slot);
+    Value null = LLVM::ZeroOp::create(inBad, loc, pointerType(inBad));
+    Value first = LLVM::ICmpOp::create(inBad, loc, LLVM::ICmpPredicate::eq,
+                                       present, null);
+    auto onFirst = scf::IfOp::create(inBad, loc, first, /*withElse=*/false);
+    OpBuilder inFirst = onFirst.getThenBodyBuilder();
+    LLVM::StoreOp::create(inFirst, loc, messageAddress(inFirst, check), slot);
+    LLVM::StoreOp::create(
+        inFirst, loc, index,
+        fieldAt(inFirst, loc, call, offsetof(so_call, error_value)));
+    LLVM::StoreOp::create(
+        inFirst, loc, bound,
+        fieldAt(inFirst, loc, call, offsetof(so_call, error_bound)));
+  }
+
+  Value messageAddress(OpBuilder &builder, kernel::CheckIndexOp check) {
+    LLVM::GlobalOp &global = messages[check.getMessageAttr()];
+    if (!global) {
+      OpBuilder top = OpBuilder::atBlockBegin(getOperation().getBody());
+      std::string text = check.getMessage().str() + '\0';
+      auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
+      global = LLVM::GlobalOp::create(
+          top, check.getLoc(), type, /*isConstant=*/true,
+          LLVM::Linkage::Internal,
+          "kernel_message_" + std::to_string(messages.size()),
+          builder.getStringAttr(text));
+    }
+    return LLVM::AddressOfOp::create(builder, check.getLoc(), global);
+  }
+
+  DenseMap<Operation *, Value> records;
+  DenseMap<Operation *, func::FuncOp> thunks;
+  DenseMap<Attribute, LLVM::GlobalOp> messages;
+};
+} // namespace

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reads sizes out of index arithmetic and writes them back. Only minima are
+// bounded; everything else is exact or not read at all.
+#include "SizeExpr.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+
+using Expr = std::optional<DimExpr>;
+
+llvm::StringMap<Value> sparse_opt::symbolArguments(func::FuncOp func) {
+  llvm::StringMap<Value> symbols;
+  for (BlockArgument argument : func.getArguments())
+    if (auto name = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                      "kernel.symbol"))
+      symbols[name.getValue()] = argument;
+  return symbols;
+}
+
+static Expr ofArgument(BlockArgument argument) {
+  auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  if (!func || argument.getOwner() != &func.front())
+    return std::nullopt;
+  if (auto name = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                    "kernel.symbol"))
+    return DimExpr::symbol(name.getValue());
+  return std::nullopt;
+}
+
+/// memref.dim of an input of the function.
+static Expr ofDim(memref::DimOp dim) {
+  auto argument = dyn_cast<BlockArgument>(dim.getSource());
+  std::optional<int64_t> index = dim.getConstantIndex();
+  if (!argument || !index)
+    return std::nullopt;
+  auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  auto type = cast<MemRefType>(argument.getType());
+  if (!func || !type.isDynamicDim(*index))
+    return std::nullopt;
+  auto names = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                "kernel.input_symbols");
+  if (!names)
+    return std::nullopt;
+  auto name = cast<StringAttr>(names[type.getDynamicDimIndex(*index)]);
+  return DimExpr::symbol(name.getValue());
+}
+
+/// A minimum is bounded by whichever side is known.
+static Expr minimum(const Expr &a, const Expr &b) {
+  return a && b ? DimExpr::min(*a, *b) : a ? a : b;
+}
+
+static Expr ofAffine(AffineExpr expr, unsigned numDims, ValueRange operands) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return DimExpr(constant.getValue());
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return upperBound(operands[dim.getPosition()]);
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return upperBound(operands[numDims + symbol.getPosition()]);
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  Expr a = ofAffine(binary.getLHS(), numDims, operands);
+  Expr b = ofAffine(binary.getRHS(), numDims, operands);
+  if (!a || !b)
+    return std::nullopt;
+  switch (expr.getKind()) {
+  case AffineExprKind::Add:
+    return *a + *b;
+  case AffineExprKind::Mul:
+    return *a * *b;
+  case AffineExprKind::FloorDiv:
+    return DimExpr::floorDiv(*a, *b);
+  case AffineExprKind::CeilDiv:
+    return DimExpr::ceilDiv(*a, *b);
+  default:
+    return DimExpr::mod(*a, *b);
+  }
+}
+
+static Expr ofBinary(Operation *op) {
+  Expr a = upperBound(op->getOperand(0)), b = upperBound(op->getOperand(1));
+  if (isa<arith::MinSIOp, arith::MinUIOp>(op))
+    return minimum(a, b);
+  if (!a || !b)
+    return std::nullopt;
+  return llvm::TypeSwitch<Operation *, Expr>(op)
+      .Case<arith::AddIOp>([&](auto) { return *a + *b; })
+      .Case<arith::SubIOp>([&](auto) { return *a - *b; })
+      .Case<arith::MulIOp>([&](auto) { return *a * *b; })
+      .Case<arith::DivSIOp, arith::DivUIOp>(
+          [&](auto) { return DimExpr::truncDiv(*a, *b); })
+      .Case<arith::FloorDivSIOp>(
+          [&](auto) { return DimExpr::floorDiv(*a, *b); })
+      .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>(
+          [&](auto) { return DimExpr::ceilDiv(*a, *b); })
+      .Case<arith::RemUIOp>([&](auto) { return DimExpr::mod(*a, *b); })
+      .Case<arith::MaxSIOp, arith::MaxUIOp>(
+          [&](auto) { return DimExpr::max(*a, *b); })
+      .Default([](auto) { return std::nullopt; });
+}
+
+Expr sparse_opt::upperBound(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return ofArgument(argument);
+  Operation *op = value.getDefiningOp();
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return DimExpr(constant.getSExtValue());
+  if (auto dim = dyn_cast<memref::DimOp>(op))
+    return ofDim(dim);
+  if (isa<arith::IndexCastOp, arith::IndexCastUIOp>(op))
+    return upperBound(op->getOperand(0));
+  if (auto apply = dyn_cast<affine::AffineApplyOp>(op))
+    return ofAffine(apply.getAffineMap().getResult(0),
+                    apply.getAffineMap().getNumDims(), op->getOperands());
+  if (auto min = dyn_cast<affine::AffineMinOp>(op)) {
+    Expr bound;
+    for (AffineExpr result : min.getAffineMap().getResults())
+      bound = minimum(bound, ofAffine(result, min.getAffineMap().getNumDims(),
+                                      op->getOperands()));
+    return bound;
+  }
+  if (op->getNumOperands() == 2 && isa<arith::ArithDialect>(op->getDialect()))
+    return ofBinary(op);
+  return std::nullopt;
+}
+
+static Value materialize(OpBuilder &builder, Location loc, const DimAtom &atom,
+                         const llvm::StringMap<Value> &symbols) {
+  if (atom.kind == DimAtom::Symbol) {
+    Value value = symbols.lookup(atom.text);
+    assert(value && "a size uses a symbol that no argument holds");
+    return value;
+  }
+  Value a = materialize(builder, loc, atom.operands[0], symbols);
+  Value b = materialize(builder, loc, atom.operands[1], symbols);
+  switch (atom.kind) {
+  case DimAtom::FloorDiv:
+    return arith::FloorDivSIOp::create(builder, loc, a, b);
+  case DimAtom::CeilDiv:
+    return arith::CeilDivSIOp::create(builder, loc, a, b);
+  case DimAtom::TruncDiv:
+    return arith::DivSIOp::create(builder, loc, a, b);
+  case DimAtom::Min:
+    return arith::MinSIOp::create(builder, loc, a, b);
+  case DimAtom::Max:
+    return arith::MaxSIOp::create(builder, loc, a, b);
+  default: {
+    // The sign of the divisor: a - floordiv(a, b) * b.
+    Value quotient = arith::FloorDivSIOp::create(builder, loc, a, b);
+    Value product = arith::MulIOp::create(builder, loc, quotient, b);
+    return arith::SubIOp::create(builder, loc, a, product);
+  }
+  }
+}
+
+Value sparse_opt::materialize(OpBuilder &builder, Location loc,
+                              const DimExpr &expr,
+                              const llvm::StringMap<Value> &symbols) {
+  Value sum;
+  for (const DimTerm &term : expr.getTerms()) {
+    Value product;
+    for (const DimAtomRef &atom : term.factors) {
+      Value factor = ::materialize(builder, loc, *atom, symbols);
+      product = product ? arith::MulIOp::create(builder, loc, product, factor)
+                        : factor;
+    }
+    if (!product || term.coefficient != 1) {
+      Value scale =
+          arith::ConstantIndexOp::create(builder, loc, term.coefficient);
+      product =
+          product ? arith::MulIOp::create(builder, loc, product, scale) : scale;
+    }
+    sum = sum ? arith::AddIOp::create(builder, loc, sum, product) : product;
+  }
+  return sum ? sum : arith::ConstantIndexOp::create(builder, loc, 0);
+}
