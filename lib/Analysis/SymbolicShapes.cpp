@@ -130,7 +130,8 @@ void SymbolicShapes::assumeEqual(const DimExpr &a, const DimExpr &b,
   if (left && !mentions(rhs, *left))
     return addEqual(*left, rhs, op);
   if (llvm::none_of(assumptions, [&](const SizeAssumption &known) {
-        return known.lhs == lhs && known.rhs == rhs;
+        return (known.lhs == lhs && known.rhs == rhs) ||
+               (known.lhs == rhs && known.rhs == lhs);
       }))
     assumptions.push_back({lhs, rhs, op});
 }

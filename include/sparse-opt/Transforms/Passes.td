@@ -3,6 +3,32 @@
 #define SPARSE_OPT_TRANSFORMS_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
+def OnnxFoldShapes : Pass<"onnx-fold-shapes", "mlir::func::FuncOp"> {
+  let summary = "Turn shape arithmetic into polynomials of the inputs' sizes";
+  let description = [{
+    Propagates the symbols of `onnx.dims` through every node. Sizes that come
+    out constant refine result types; integer tensors of rank 0 or 1 whose
+    elements are known become `onnx.constant` or `onnx.dims`; Reshape and
+    Expand name their whole result shape; nodes that copy an operand (Identity,
+    Reshape, Expand, Cast, Slice, Transpose, Dropout to what is there already)
+    and chains of Reshape and Transpose that are one permutation go; dead nodes
+    go. A Range of dynamic length stays, as do sizes that depend on data.
+
+    Sizes of two inputs that nodes combine element by element are taken to be
+    equal: the second gets the first one's name (with a remark) and the
+    runtime checks it. An equality that no name expresses is listed in the
+    function's attribute `onnx.size_checks`: `[[lhs, rhs, node]]`.
+    Example: `test/Transforms/onnx-fold-shapes.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numRefined", "refined-types", "Results that became static">,
+    Statistic<"numFolded", "folded-contents", "Results replaced by contents">,
+    Statistic<"numSimplified", "simplified-nodes", "Nodes that copied">,
+    Statistic<"numRenamed", "renamed-symbols", "Sizes found equal">,
+    Statistic<"numErased", "erased-nodes", "Dead nodes">];
+  let dependentDialects = ["onnx::OnnxDialect"];
+}
+
 def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
   let summary = "Make the inputs' symbolic dims arguments of @main";
   let description = [{
