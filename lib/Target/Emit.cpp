@@ -99,11 +99,13 @@ Error emitModel(const ModelDescription &description,
     return error;
   std::vector<TempFile> files;
   LinkJob job;
-  job.entry = options.entry;
+  // A program's entry is hidden in it, and has the name its main calls.
+  job.entry = options.kind == OutputKind::Executable ? EmitOptions().entry
+                                                     : options.entry;
 
   // 1. The descriptor and one object per variant.
   Expected<ObjectBuffer> descriptor =
-      emitDescriptor(description, variants, weightsSize, options.entry);
+      emitDescriptor(description, variants, weightsSize, job.entry);
   if (!descriptor)
     return descriptor.takeError();
   if (Error error = addObject(files, *descriptor, options, job))
@@ -121,8 +123,8 @@ Error emitModel(const ModelDescription &description,
     Expected<TempFile> file = TempFile::create(options.path, "o");
     if (!file)
       return file.takeError();
-    if (Error error = writeWeightsObject(
-            file->path(), weightsName(options.entry), weights, weightsSize))
+    if (Error error = writeWeightsObject(file->path(), weightsName(job.entry),
+                                         weights, weightsSize))
       return error;
     job.weights = file->path().str();
     files.push_back(std::move(*file));

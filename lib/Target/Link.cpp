@@ -238,7 +238,8 @@ Error linkExecutable(const LinkJob &job) {
                                         "-Wl,-z,now", code->path().str()};
   if (!job.weights.empty())
     arguments.push_back(job.weights);
-  llvm::append_range(arguments, ArrayRef<std::string>{*main, "-lm"});
+  llvm::append_range(arguments,
+                     ArrayRef<std::string>{*main, "-lstdc++", "-lz", "-lm"});
   return runLinker(*compiler, arguments, job.output);
 }
 

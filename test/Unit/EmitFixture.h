@@ -34,11 +34,28 @@ define void @run(ptr %call) {
   %symbols.at = getelementptr i8, ptr %call, i64 32
   %symbols = load ptr, ptr %symbols.at
   %n = load i64, ptr %symbols
+  %ctx = alloca [3 x ptr]
+  store ptr %weights, ptr %ctx
+  %ctx.x = getelementptr ptr, ptr %ctx, i64 1
+  store ptr %x, ptr %ctx.x
+  %ctx.y = getelementptr ptr, ptr %ctx, i64 2
+  store ptr %y, ptr %ctx.y
+  %parallel.at = getelementptr i8, ptr %call, i64 48
+  %parallel = load ptr, ptr %parallel.at
+  call void %parallel(ptr %call, ptr @rows, ptr %ctx, i64 %n, i64 1)
+  ret void
+}
+define void @rows(ptr %ctx, i64 %begin, i64 %end, i64 %thread) {
+  %weights = load ptr, ptr %ctx
   %w = load <4 x float>, ptr %weights, align 4
+  %ctx.x = getelementptr ptr, ptr %ctx, i64 1
+  %x = load ptr, ptr %ctx.x
+  %ctx.y = getelementptr ptr, ptr %ctx, i64 2
+  %y = load ptr, ptr %ctx.y
   br label %head
 head:
-  %i = phi i64 [ 0, %0 ], [ %next, %body ]
-  %more = icmp slt i64 %i, %n
+  %i = phi i64 [ %begin, %0 ], [ %next, %body ]
+  %more = icmp slt i64 %i, %end
   br i1 %more, label %body, label %exit
 body:
   call void @helper(ptr %x, ptr %y, i64 %i, <4 x float> %w)
