@@ -27,9 +27,8 @@ void OnnxDialect::initialize() {
       >();
 }
 
-Operation *OnnxDialect::materializeConstant(OpBuilder &builder,
-                                            Attribute value, Type type,
-                                            Location loc) {
+Operation *OnnxDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                            Type type, Location loc) {
   if (auto elements = dyn_cast<ElementsAttr>(value))
     return ConstantOp::create(builder, loc, type, elements);
   return nullptr;
@@ -99,6 +98,15 @@ void NodeOp::print(OpAsmPrinter &printer) {
       (*this)->getAttrs(), {"op_type", "domain", "version", "attrs", "graphs"});
   printer << " : ";
   printer.printFunctionalType(*this);
+}
+
+LogicalResult NodeOp::verify() {
+  // (C1) as many names in `graphs` as regions.
+  size_t names = getGraphs() ? getGraphs()->size() : 0;
+  if (names != (*this)->getNumRegions())
+    return emitOpError("expects ")
+           << names << " regions, got " << (*this)->getNumRegions();
+  return success();
 }
 
 int64_t NodeOp::intAttr(StringRef name, int64_t byDefault) {

@@ -5,6 +5,7 @@ include "dialects/Onnx/OnnxDialect.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/OpAsmInterface.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
@@ -29,9 +30,12 @@ def NodeOp : OnnxOp<"node"> {
     of the operator's schema) name the operator; `attrs` are the node's
     attributes with ONNX's names: ints are `i64`, floats `f32`, strings
     strings, lists arrays (`array<i64: ...>`, `array<f32: ...>`), tensors
-    elements attributes. Graph attributes are the op's regions, named in
-    order by `graphs`. An operand left out is `onnx.none`. The location is
-    `NameLoc` of the node's name.
+    elements attributes, types types. A sparse tensor is a dictionary of
+    `dims`, `indices` and `values`. Graph attributes are the op's regions, named
+    in order by `graphs`; each ends in `onnx.yield`. An operand left out is
+    `onnx.none`, a result left out has type `none`. The location is `NameLoc`
+    of the node's name.
+    (C1) as many names in `graphs` as regions.
 
     ```mlir
     %y = onnx.node "Softmax" version 13 (%x) {axis = -1 : i64}
@@ -45,6 +49,7 @@ def NodeOp : OnnxOp<"node"> {
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region VariadicRegion<AnyRegion>:$bodies);
   let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// True for (domain, name); ai.onnx is the empty domain.
     bool is(::llvm::StringRef name, ::llvm::StringRef inDomain = "") {
@@ -79,6 +84,12 @@ def ConstantOp : OnnxOp<"constant",
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "attr-dict $value";
   let hasFolder = 1;
+}
+
+def YieldOp : OnnxOp<"yield", [Pure, ReturnLike, Terminator]> {
+  let summary = "the outputs of a graph attribute";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 
 def NoneOp : OnnxOp<"none", [Pure]> {

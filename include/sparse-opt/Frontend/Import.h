@@ -32,13 +32,13 @@ void registerImportDialects(mlir::DialectRegistry &registry);
 bool isOnnxFileName(llvm::StringRef path);
 
 /// The model in `path` as a module with one function `@main`; its weights are
-/// resources that share the file's memory. Module attributes: `onnx.opset`,
-/// `onnx.source_opset`, `onnx.ir_version`, `onnx.producer`, `onnx.graph`, and
-/// `onnx.model_hash` (of the initialisers' names, types and bytes, so it does
-/// not change with the container). Null when the input is no valid model,
-/// after one error whose message names the file and, where there is one, the
-/// node (its location is unknown; errors of later stages are located at the
-/// node's NameLoc instead).
+/// resources that share the file's memory. Module attributes: `onnx.opset`
+/// (after conversion), `onnx.source_opset`, `onnx.ir_version`,
+/// `onnx.producer`, and `onnx.model_hash` (of the weights' names, types and
+/// bytes, so it does not change with the container). Null when the input is no
+/// valid model, after one error whose message names the file and, where there
+/// is one, the node (its location is unknown; errors of later stages are
+/// located at the node's NameLoc instead).
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxFile(llvm::StringRef path,
                                                  mlir::MLIRContext &context,
                                                  const ImportOptions &options);
