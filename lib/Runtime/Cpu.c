@@ -109,8 +109,9 @@ static bool read_file(const char *path, char *text, uint32_t size) {
   return length > 0;
 }
 
-/* CPUs worth of time this process's cgroup may use; 0: no limit known. */
-static uint32_t cgroup_limit(void) {
+/* "200000 100000" of cgroup v2 for the process's own group or the root, or the
+ * two files of v1. "max" and -1 mean no limit. */
+static bool read_quota(long long *quota, long long *period) {
   char groups[1024], path[1200], text[64];
   const char *group = "";
   if (read_file("/proc/self/cgroup", groups, sizeof groups)) {
@@ -121,12 +122,20 @@ static uint32_t cgroup_limit(void) {
     }
   }
   snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
-  if (!read_file(path, text, sizeof text) &&
-      !read_file("/sys/fs/cgroup/cpu.max", text, sizeof text))
-    return 0;
+  if (read_file(path, text, sizeof text) ||
+      read_file("/sys/fs/cgroup/cpu.max", text, sizeof text))
+    return sscanf(text, "%lld %lld", quota, period) == 2;
+  return read_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", text, sizeof text) &&
+         sscanf(text, "%lld", quota) == 1 &&
+         read_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", text, sizeof text) &&
+         sscanf(text, "%lld", period) == 1;
+}
+
+/* CPUs worth of time this process's cgroup may use; 0: no limit known. */
+static uint32_t cgroup_limit(void) {
   long long quota, period;
-  if (sscanf(text, "%lld %lld", &quota, &period) != 2 || period <= 0)
-    return 0; /* "max 100000" */
+  if (!read_quota(&quota, &period) || quota <= 0 || period <= 0)
+    return 0;
   return quota < period ? 1 : (uint32_t)(quota / period);
 }
 
