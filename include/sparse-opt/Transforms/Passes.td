@@ -3,6 +3,26 @@
 #define SPARSE_OPT_TRANSFORMS_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
+def OnnxFoldConstants : Pass<"onnx-fold-constants", "mlir::ModuleOp"> {
+  let summary = "Evaluate nodes whose operands are all constant";
+  let description = [{
+    Covers what exporters leave to the runtime: weights stored as int8 (Cast
+    and Mul, or DequantizeLinear with one scale or one per channel),
+    transposed, joined or cut weights, scalars, tables, masks. Equal nodes are
+    evaluated once; a resource is freed with its last use; Reshape and kin
+    share their operand's resource. Nodes whose result is over 64 KiB and more
+    than eight times the size of their largest operand (Expand, Tile, Range,
+    ConstantOfShape) stay, as do element types without a byte layout.
+    Example: `test/Transforms/onnx-fold-constants.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numFolded", "folded-nodes", "Nodes evaluated">,
+    Statistic<"numShared", "shared-nodes", "Nodes equal to an evaluated one">,
+    Statistic<"numTooLarge", "too-large", "Nodes left because they grow">,
+    Statistic<"numFreed", "freed-bytes", "Bytes of resources let go">];
+  let dependentDialects = ["onnx::OnnxDialect"];
+}
+
 def OnnxFoldShapes : Pass<"onnx-fold-shapes", "mlir::func::FuncOp"> {
   let summary = "Turn shape arithmetic into polynomials of the inputs' sizes";
   let description = [{

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Decides which nodes to evaluate at compile time, keeps equal ones once and
+// lets go of weights that nothing reads any more. The evaluation itself is in
+// the tables of ConstantFolding.h.
+#include "ConstantFolding.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/BuiltinDialect.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "sparse-opt/Transforms/Passes.h"
+
+namespace sparse_opt {
+#define GEN_PASS_DEF_ONNXFOLDCONSTANTS
+#include "sparse-opt/Transforms/Passes.h.inc"
+} // namespace sparse_opt
+
+using namespace mlir;
+using namespace sparse_opt;
+using namespace sparse_opt::folding;
+using onnx::ConstantOp;
+using onnx::NodeOp;
+
+namespace {
+struct FoldConstants : sparse_opt::impl::OnnxFoldConstantsBase<FoldConstants> {
+  using OnnxFoldConstantsBase::OnnxFoldConstantsBase;
+
+  void runOnOperation() override {
+    SmallVector<NodeOp> nodes;
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (auto node = dyn_cast<NodeOp>(op))
+        nodes.push_back(node);
+      countResources(op);
+    });
+    for (NodeOp node : nodes)
+      if (foldOrShare(node))
+        eraseFolded(node);
+    evaluated.clear();
+    resourceUses.clear();
+  }
+
+private:
+  /// An evaluated node; `results` are its constants.
+  struct Evaluated {
+    StringAttr opType;
+    DictionaryAttr attrs;
+    SmallVector<Value> operands;
+    SmallVector<ConstantOp> results;
+  };
+
+  void countResources(Operation *op);
+  void release(ConstantOp constant);
+  void eraseFolded(NodeOp node);
+  bool foldOrShare(NodeOp node);
+  bool isWorthwhile(NodeOp node, ArrayRef<std::optional<ConstantData>> inputs);
+  ElementsAttr evaluate(NodeOp node, Folder folder, unsigned index,
+                        ArrayRef<std::optional<ConstantData>> inputs);
+
+  SmallVector<Evaluated> evaluated;
+  llvm::StringMap<unsigned> resourceUses;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+void FoldConstants::countResources(Operation *op) {
+  if (isa<ConstantOp, NodeOp>(op))
+    op->getAttrDictionary().walk([&](DenseResourceElementsAttr resource) {
+      ++resourceUses[resource.getRawHandle().getKey()];
+    });
+}
+
+void FoldConstants::release(ConstantOp constant) {
+  // An entry must not outlive its operands: their memory is used again.
+  Value value = constant.getResult();
+  llvm::erase_if(evaluated, [&](const Evaluated &entry) {
+    return llvm::is_contained(entry.results, constant) ||
+           llvm::is_contained(entry.operands, value);
+  });
+  if (auto resource =
+          dyn_cast<DenseResourceElementsAttr>(constant.getValue())) {
+    DenseResourceElementsHandle handle = resource.getRawHandle();
+    if (handle.getBlob() && --resourceUses[handle.getKey()] == 0) {
+      numFreed += handle.getBlob()->getData().size();
+      DenseResourceElementsHandle::getManagerInterface(&getContext())
+          .update(handle.getKey(), AsmResourceBlob());
+    }
+  }
+  constant.erase();
+}
+
+void FoldConstants::eraseFolded(NodeOp node) {
+  llvm::SmallSetVector<Operation *, 4> operands;
+  for (Value operand : node.getOperands())
+    operands.insert(operand.getDefiningOp());
+  node.erase();
+  for (Operation *operand : operands)
+    if (auto constant = dyn_cast<ConstantOp>(operand))
+      if (constant->use_empty())
+        release(constant);
+}
+
+//===----------------------------------------------------------------------===//
+// Evaluation
+//===----------------------------------------------------------------------===//
+
+/// The operands' data; nothing when one isn't constant.
+static std::optional<SmallVector<std::optional<ConstantData>>>
+readOperands(NodeOp node) {
+  SmallVector<std::optional<ConstantData>> inputs;
+  for (Value operand : node.getOperands()) {
+    if (isa<NoneType>(operand.getType())) {
+      inputs.push_back(std::nullopt);
+      continue;
+    }
+    inputs.push_back(getConstantData(operand));
+    if (!inputs.back())
+      return std::nullopt;
+  }
+  return inputs;
+}
+
+static int64_t bytesOf(RankedTensorType type) {
+  return type.getNumElements() * getElementBytes(type.getElementType());
+}
+
+bool FoldConstants::isWorthwhile(NodeOp node,
+                                 ArrayRef<std::optional<ConstantData>> inputs) {
+  constexpr int64_t smallBytes = 64 << 10, growth = 8;
+  int64_t largest = 0;
+  for (const std::optional<ConstantData> &input : inputs)
+    if (input)
+      largest = std::max<int64_t>(largest, input->bytes.size());
+  for (Type result : node->getResultTypes()) {
+    auto type = dyn_cast<RankedTensorType>(result);
+    if (!type || !type.hasStaticShape() ||
+        !getElementBytes(type.getElementType()))
+      return false;
+    if (bytesOf(type) > smallBytes && bytesOf(type) > growth * largest) {
+      ++numTooLarge;
+      return false;
+    }
+  }
+  return node->getNumResults() > 0;
+}
+
+/// The operand's resource under another shape.
+static ElementsAttr shareResource(NodeOp node) {
+  bool reshapes = node.is("Reshape") || node.is("Flatten") ||
+                  node.is("Squeeze") || node.is("Unsqueeze") ||
+                  node.is("Identity");
+  auto type = cast<RankedTensorType>(node.getResult(0).getType());
+  auto from = node.getOperand(0).getDefiningOp<ConstantOp>();
+  auto resource = dyn_cast<DenseResourceElementsAttr>(from.getValue());
+  if (!reshapes || !resource ||
+      resource.getType().getNumElements() != type.getNumElements() ||
+      resource.getType().getElementType() != type.getElementType())
+    return {};
+  return DenseResourceElementsAttr::get(type, resource.getRawHandle());
+}
+
+ElementsAttr
+FoldConstants::evaluate(NodeOp node, Folder folder, unsigned index,
+                        ArrayRef<std::optional<ConstantData>> inputs) {
+  if (!inputs.empty() && inputs[0])
+    if (ElementsAttr shared = shareResource(node))
+      return shared;
+  auto type = cast<RankedTensorType>(node->getResult(index).getType());
+  StringRef name = node.nodeName().empty() ? "folded" : node.nodeName();
+  bool folded = false;
+  ElementsAttr value = makeConstant(type, name, [&](MutableArrayRef<char> out) {
+    Fold fold{node, inputs, index, type, out};
+    folded = folder(fold);
+  });
+  if (folded)
+    return value;
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
+    DenseResourceElementsHandle::getManagerInterface(&getContext())
+        .update(resource.getRawHandle().getKey(), AsmResourceBlob());
+  return {};
+}
+
+bool FoldConstants::foldOrShare(NodeOp node) {
+  StringRef domain = node.getDomain().value_or("");
+  Folder folder = lookupElementwiseFolder(node);
+  if (!folder)
+    folder = lookupLayoutFolder(node);
+  if (!folder || (!domain.empty() && !node.is("DequantizeLinear", domain)))
+    return false;
+  auto inputs = readOperands(node);
+  if (!inputs || inputs->empty() || !isWorthwhile(node, *inputs))
+    return false;
+  SmallVector<Value> operands(node.getOperands());
+  for (Evaluated &entry : evaluated)
+    if (entry.opType == node.getOpTypeAttr() &&
+        entry.attrs == node.getAttrs() && entry.operands == operands &&
+        TypeRange(ValueRange(llvm::to_vector_of<Value>(entry.results))) ==
+            node->getResultTypes() &&
+        entry.results[0]->getBlock() == node->getBlock()) {
+      for (auto [old, value] : llvm::zip(node->getResults(), entry.results))
+        old.replaceAllUsesWith(value.getResult());
+      ++numShared;
+      return true;
+    }
+  Evaluated entry{node.getOpTypeAttr(), node.getAttrs(), operands, {}};
+  SmallVector<ElementsAttr> values;
+  for (unsigned i = 0; i < node->getNumResults(); ++i) {
+    values.push_back(evaluate(node, folder, i, *inputs));
+    if (!values.back())
+      return false;
+  }
+  OpBuilder builder(node);
+  for (auto [result, value] : llvm::zip(node->getResults(), values)) {
+    auto constant = ConstantOp::create(builder, node.getLoc(), value);
+    countResources(constant);
+    result.replaceAllUsesWith(constant);
+    entry.results.push_back(constant);
+  }
+  evaluated.push_back(std::move(entry));
+  ++numFolded;
+  return true;
+}
