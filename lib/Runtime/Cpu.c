@@ -139,13 +139,48 @@ static uint32_t cgroup_limit(void) {
   return quota < period ? 1 : (uint32_t)(quota / period);
 }
 
-uint32_t so_cpu_count(void) {
-  cpu_set_t set[8]; /* 8192 CPUs */
-  CPU_ZERO_S(sizeof set, set);
-  uint32_t count = 1;
-  if (sched_getaffinity(0, sizeof set, set) == 0 &&
-      CPU_COUNT_S(sizeof set, set) > 0)
-    count = (uint32_t)CPU_COUNT_S(sizeof set, set);
+enum { MAX_CPUS = 8192 };
+typedef struct cpu_mask {
+  cpu_set_t words[MAX_CPUS / CPU_SETSIZE];
+} cpu_mask;
+
+static bool read_affinity(cpu_mask *mask) {
+  CPU_ZERO_S(sizeof *mask, mask->words);
+  return sched_getaffinity(0, sizeof *mask, mask->words) == 0 &&
+         CPU_COUNT_S(sizeof *mask, mask->words) > 0;
+}
+
+static uint32_t at_most_quota(uint32_t count) {
   uint32_t limit = cgroup_limit();
   return limit && limit < count ? limit : count;
+}
+
+uint32_t so_cpu_count(void) {
+  cpu_mask mask;
+  if (!read_affinity(&mask))
+    return 1;
+  return at_most_quota((uint32_t)CPU_COUNT_S(sizeof mask, mask.words));
+}
+
+/* The lowest CPU of the core that `cpu` belongs to. */
+static uint32_t core_of(uint32_t cpu) {
+  char path[96], text[64];
+  unsigned first;
+  snprintf(path, sizeof path,
+           "/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu);
+  if (read_file(path, text, sizeof text) && sscanf(text, "%u", &first) == 1 &&
+      first < MAX_CPUS)
+    return first;
+  return cpu;
+}
+
+uint32_t so_core_count(void) {
+  cpu_mask mask, cores;
+  if (!read_affinity(&mask))
+    return 1;
+  CPU_ZERO_S(sizeof cores, cores.words);
+  for (uint32_t cpu = 0; cpu < MAX_CPUS; ++cpu)
+    if (CPU_ISSET_S(cpu, sizeof mask, mask.words))
+      CPU_SET_S(core_of(cpu), sizeof cores, cores.words);
+  return at_most_quota((uint32_t)CPU_COUNT_S(sizeof cores, cores.words));
 }

@@ -36,6 +36,9 @@ void so_append(so_text *text, const char *format, ...)
 uint64_t so_cpu_features(void);
 /* CPUs this process may use: affinity and cgroup quota. */
 uint32_t so_cpu_count(void);
+/* The same with a core's hyperthreads counted once: they share its FMA units,
+ * so a second spinning thread there only takes time from the first. */
+uint32_t so_core_count(void);
 /* The first variant whose needs are in `features`, or, with `wanted`, the one
  * of that name. NULL after so_fail. */
 const so_variant *so_pick_variant(const so_model *model, uint64_t features,

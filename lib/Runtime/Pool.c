@@ -226,9 +226,8 @@ __attribute__((destructor)) static void stop_all(void) {
 }
 
 sparse_opt_status so_pool_create(uint32_t threads, sparse_opt_pool **result) {
-  uint32_t cpus = so_cpu_count();
   if (threads == 0)
-    threads = cpus;
+    threads = so_core_count();
   if (threads > 1024)
     return so_fail(SPARSE_OPT_INVALID_ARGUMENT,
                    "a pool has at most 1024 threads, not %u", threads);
@@ -240,7 +239,7 @@ sparse_opt_status so_pool_create(uint32_t threads, sparse_opt_pool **result) {
   pool->head =
       (sparse_opt_pool){SO_MODEL_ABI, threads, prepare, parallel, destroy};
   atomic_store(&pool->process, getpid());
-  pool->spin = threads <= cpus ? spin_nanoseconds : 0;
+  pool->spin = threads <= so_cpu_count() ? spin_nanoseconds : 0;
   pthread_mutex_lock(&pools_lock);
   pool->next = pools;
   pools = pool;

@@ -34,7 +34,7 @@ class NodeArg:
 def load(path, threads=None, knobs=None, entry="sparse_opt_model_v1"):
     """Loads a compiled model (`sparse-opt compile model.onnx -o model.so`).
 
-    threads: how many to use, None for one per CPU. knobs: {name: value}.
+    threads: how many to use, None for one per core. knobs: {name: value}.
     """
     return Model(path, threads, knobs, entry)
 

@@ -5,6 +5,7 @@
 #include "lib/Runtime/Internal.h"
 #include "gtest/gtest.h"
 #include <atomic>
+#include <sched.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -170,6 +171,23 @@ TEST(PoolTest, ExitWithLivePoolsDoesNotHang) {
   int status = -1;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST(PoolTest, DefaultsToTheCoresThisThreadMayUse) {
+  cpu_set_t old, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(old), &old), 0);
+  EXPECT_LE(so_core_count(), so_cpu_count());
+  EXPECT_LE(so_cpu_count(), uint32_t(CPU_COUNT(&old)));
+  CPU_ZERO(&one);
+  for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu)
+    if (CPU_ISSET(cpu, &old))
+      CPU_SET(cpu, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  {
+    Pool pool(0);
+    EXPECT_EQ(pool.pool->threads, 1u);
+  }
+  sched_setaffinity(0, sizeof(old), &old);
 }
 
 TEST(BufferTest, IsAlignedWithReadableSlack) {

@@ -95,7 +95,7 @@ typedef struct sparse_opt_block_stats {
 
 typedef struct sparse_opt_options {
   uint32_t size;         /* sizeof(sparse_opt_options) */
-  uint32_t threads;      /* 0: one per CPU this process may use */
+  uint32_t threads;      /* 0: one per core this process may use */
   sparse_opt_pool *pool; /* NULL: a pool of the instance's own */
   const sparse_opt_knob *knobs;
   uint32_t num_knobs;

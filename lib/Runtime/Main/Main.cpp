@@ -29,7 +29,7 @@ void printHelp(const char *program) {
       "usage: %s --inputs=in.npz -o out.npz [--threads=N]\n\n"
       "  --inputs=in.npz  the model's inputs, by name\n"
       "  -o out.npz       where the outputs go\n"
-      "  --threads=N      threads to use (default: one per CPU)\n"
+      "  --threads=N      threads to use (default: one per core)\n"
       "  --manifest       print what the model was made from, as JSON\n",
       program);
 }
