@@ -60,10 +60,10 @@ def versions(root):
     """The Python package is the compiler's version."""
     ours = re.search(r"project\(sparse-opt VERSION ([\d.]+)",
                      (root / "CMakeLists.txt").read_text())[1]
-    theirs = re.search(r'^version = "(.*)"',
-                       (root / "python/pyproject.toml").read_text(), re.M)[1]
+    binding = "python/sparse_opt/__init__.py"
+    theirs = re.search(r'^__version__ = "(.*)"', (root / binding).read_text(), re.M)[1]
     if ours != theirs:
-        yield f"python/pyproject.toml: version {theirs}, CMakeLists.txt has {ours}"
+        yield f"{binding}: version {theirs}, CMakeLists.txt has {ours}"
 
 
 def main(root):
