@@ -14,10 +14,10 @@ using namespace sparse_opt;
 // CPU model of LLVM prefers 256-bit vectors, which halves the product's speed.
 static const TargetInfo targets[] = {
     {"x86-64-v3", SO_ISA_X86_64_V3, "x86-64-v3", "", 256,
-     /*tileRows=*/6, /*tilePanels=*/1, /*rowCacheBytes=*/256 << 10},
+     /*tileRows=*/6, /*tilePanels=*/1, /*rowCacheBytes=*/768 << 10},
     {"x86-64-v4", SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4, "x86-64-v4",
      "-prefer-256-bit", 512,
-     /*tileRows=*/8, /*tilePanels=*/3, /*rowCacheBytes=*/256 << 10},
+     /*tileRows=*/14, /*tilePanels=*/2, /*rowCacheBytes=*/768 << 10},
 };
 
 llvm::ArrayRef<TargetInfo> sparse_opt::getTargets() { return targets; }

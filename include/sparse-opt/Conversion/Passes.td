@@ -93,6 +93,31 @@ def ConvertKernelToLLVM : Pass<"convert-kernel-to-llvm", "mlir::ModuleOp"> {
                            "mlir::LLVM::LLVMDialect",
                            "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect"];
+def ConvertKernelToVector
+    : Pass<"convert-kernel-to-vector", "mlir::ModuleOp"> {
+  let summary = "Generate vector code for kernel.product and kernel.attention";
+  let description = [{
+    Each region op on memrefs becomes an `scf.parallel` (attribute
+    `kernel.grain`: iterations worth a thread) over calls of private
+    micro-kernels and a vectorised epilogue. Register tiles come from the
+    target's row of the table in `sparse-opt/Target/TargetInfo.h`. Every output
+    element is one chain of fused multiply-adds in ascending k, so results
+    don't depend on rows, threads or tiles. `math.exp` and `math.erf` of f32
+    in a region become polynomials (errors 2e-7 relative and 6e-7 absolute).
+    It fails on an unknown target and on operands whose last dimension isn't
+    contiguous.
+    Example: `test/Conversion/convert-kernel-to-vector.mlir`.
+  }];
+  let options = [Option<"target", "target", "std::string", "\"x86-64-v3\"",
+                        "name of the target, as for --march">];
+  let statistics = [
+    Statistic<"numProducts", "products", "Products lowered">,
+    Statistic<"numAttentions", "attentions", "Attentions lowered">];
+  let dependentDialects = [
+    "mlir::arith::ArithDialect", "mlir::func::FuncDialect",
+    "mlir::LLVM::LLVMDialect", "mlir::math::MathDialect",
+    "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
+    "mlir::vector::VectorDialect"];
 }
 
 #endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Transcendental functions on f32 vectors, as arithmetic that every target
+// has. Cheaper than upstream's expansions where a transformer spends its time.
+#ifndef SPARSE_OPT_CONVERSION_VECTORMATH_H
+#define SPARSE_OPT_CONVERSION_VECTORMATH_H
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace sparse_opt {
+
+/// exp(x), relative error below 2e-7; 0 below -86.5, infinity above 88.37,
+/// NaN stays NaN. Cody and Waite's reduction, Cephes' polynomial.
+mlir::Value emitExp(mlir::ImplicitLocOpBuilder &b, mlir::Value x);
+
+/// erf(x), absolute error below 6e-7, exactly 1 from 3.6 on, NaN stays NaN.
+/// x times a polynomial in x * x on the clamped argument.
+mlir::Value emitErf(mlir::ImplicitLocOpBuilder &b, mlir::Value x);
+
+} // namespace sparse_opt
+#endif

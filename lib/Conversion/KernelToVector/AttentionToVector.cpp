@@ -1,0 +1,7 @@
+#include "Lowerings.h"
+using namespace mlir;
+using namespace sparse_opt;
+LogicalResult sparse_opt::lowerAttention(kernel::AttentionOp op,
+                                         MicroKernels &kernels) {
+  return op.emitOpError("todo");
+}

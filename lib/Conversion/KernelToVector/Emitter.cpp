@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Implementation of the builder that all kernel lowerings share.
+#include "Emitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "sparse-opt/Conversion/VectorMath.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+
+//===----------------------------------------------------------------------===//
+// Index arithmetic
+//===----------------------------------------------------------------------===//
+
+Value Emitter::index(int64_t value) {
+  return arith::ConstantIndexOp::create(*this, value);
+}
+Value Emitter::add(Value a, Value b) {
+  return createOrFold<arith::AddIOp>(a, b);
+}
+Value Emitter::sub(Value a, Value b) {
+  return createOrFold<arith::SubIOp>(a, b);
+}
+Value Emitter::mul(Value a, Value b) {
+  return createOrFold<arith::MulIOp>(a, b);
+}
+Value Emitter::div(Value a, Value b) {
+  return createOrFold<arith::DivUIOp>(a, b);
+}
+Value Emitter::rem(Value a, Value b) {
+  return createOrFold<arith::RemUIOp>(a, b);
+}
+Value Emitter::ceilDiv(Value a, int64_t b) {
+  return div(add(a, b - 1), index(b));
+}
+Value Emitter::min(Value a, Value b) {
+  return createOrFold<arith::MinUIOp>(a, b);
+}
+Value Emitter::less(Value a, Value b) {
+  return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b);
+}
+Value Emitter::equal(Value a, Value b) {
+  return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
+}
+Value Emitter::select(Value condition, Value a, Value b) {
+  return createOrFold<arith::SelectOp>(condition, a, b);
+}
+
+Value Emitter::size(Value memref, unsigned dim) {
+  return createOrFold<memref::DimOp>(memref, static_cast<int64_t>(dim));
+}
+
+Emitter::Part Emitter::balancedPart(Value total, Value parts, Value i) {
+  Value least = div(total, parts), longer = rem(total, parts);
+  Value begin = add(mul(i, least), min(i, longer));
+  Value one =
+      createOrFold<arith::IndexCastUIOp>(getIndexType(), less(i, longer));
+  return {begin, add(least, one)};
+}
+
+//===----------------------------------------------------------------------===//
+// Control flow
+//===----------------------------------------------------------------------===//
+
+void Emitter::loop(Value begin, Value end,
+                   llvm::function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(*this, begin, end, index(1));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+void Emitter::loop(Value count, int64_t step,
+                   llvm::function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(*this, index(0), count, index(step));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+void Emitter::ifElse(Value condition, llvm::function_ref<void()> then,
+                     llvm::function_ref<void()> otherwise) {
+  auto branch = scf::IfOp::create(*this, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(branch.thenBlock());
+  then();
+  setInsertionPointToStart(branch.elseBlock());
+  otherwise();
+}
+
+void Emitter::switchOver(Value value, unsigned first, unsigned last,
+                         llvm::function_ref<void(unsigned)> body) {
+  if (first == last)
+    return body(last);
+  // The default is `last`: there are no other values.
+  SmallVector<int64_t> cases = llvm::to_vector(llvm::seq<int64_t>(first, last));
+  auto branch = scf::IndexSwitchOp::create(*this, TypeRange(), value, cases,
+                                           cases.size());
+  OpBuilder::InsertionGuard guard(*this);
+  auto fill = [&](Region &region, unsigned n) {
+    setInsertionPointToStart(&region.emplaceBlock());
+    body(n);
+    scf::YieldOp::create(*this);
+  };
+  for (auto [i, region] : llvm::enumerate(branch.getCaseRegions()))
+    fill(region, cases[i]);
+  fill(branch.getDefaultRegion(), last);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value Emitter::at(Value memref, ValueRange indices, MemRefType type,
+                  ValueRange dynamic) {
+  auto source = cast<MemRefType>(memref.getType());
+  auto [strides, offset] = source.getStridesAndOffset();
+  auto metadata = memref::ExtractStridedMetadataOp::create(*this, memref);
+  Value linear = ShapedType::isDynamic(offset) ? Value(metadata.getOffset())
+                                               : index(offset);
+  for (auto [i, position] : llvm::enumerate(indices))
+    linear = add(linear, mul(position, ShapedType::isDynamic(strides[i])
+                                           ? Value(metadata.getStrides()[i])
+                                           : index(strides[i])));
+  auto mixed = [&](ArrayRef<int64_t> values) {
+    SmallVector<OpFoldResult> result;
+    for (int64_t value : values) {
+      if (!ShapedType::isDynamic(value)) {
+        result.push_back(getIndexAttr(value));
+        continue;
+      }
+      result.push_back(dynamic.front());
+      dynamic = dynamic.drop_front();
+    }
+    return result;
+  };
+  SmallVector<OpFoldResult> sizes = mixed(type.getShape());
+  SmallVector<OpFoldResult> newStrides =
+      mixed(type.getStridesAndOffset().first);
+  return memref::ReinterpretCastOp::create(
+      *this, type, metadata.getBaseBuffer(), OpFoldResult(linear), sizes,
+      newStrides);
+}
+
+Value Emitter::load(Value memref, ValueRange indices, unsigned lanes,
+                    Value mask) {
+  auto type = VectorType::get(
+      lanes, cast<MemRefType>(memref.getType()).getElementType());
+  if (!mask)
+    return vector::LoadOp::create(*this, type, memref, indices);
+  Value zero = arith::ConstantOp::create(*this, getZeroAttr(type));
+  return vector::MaskedLoadOp::create(*this, type, memref, indices, mask, zero);
+}
+
+void Emitter::store(Value vector, Value memref, ValueRange indices,
+                    Value mask) {
+  if (mask)
+    vector::MaskedStoreOp::create(*this, memref, indices, mask, vector);
+  else
+    vector::StoreOp::create(*this, vector, memref, indices);
+}
+
+Value Emitter::broadcast(Value scalar, unsigned lanes) {
+  return vector::BroadcastOp::create(
+      *this, VectorType::get(lanes, scalar.getType()), scalar);
+}
+
+Value Emitter::splat(float value, unsigned lanes) {
+  return arith::ConstantOp::create(
+      *this, DenseElementsAttr::get(VectorType::get(lanes, getF32Type()),
+                                    ArrayRef<float>{value}));
+}
+
+Value Emitter::maskUpTo(Value begin, Value end, unsigned lanes) {
+  return vector::CreateMaskOp::create(
+      *this, VectorType::get(lanes, getI1Type()), sub(end, begin));
+}
+
+//===----------------------------------------------------------------------===//
+// Scalar regions
+//===----------------------------------------------------------------------===//
+
+/// A scalar from outside the region, in every lane.
+static Value splatOfOuter(Emitter &b, Value scalar, unsigned lanes) {
+  TypedAttr constant;
+  if (!matchPattern(scalar, m_Constant(&constant)))
+    return b.broadcast(scalar, lanes);
+  auto type = VectorType::get(lanes, scalar.getType());
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, constant));
+}
+
+static Value vectorize(Emitter &b, Operation &op, ValueRange operands,
+                       unsigned lanes) {
+  bool isF32 = op.getResult(0).getType().isF32();
+  if (isa<math::ExpOp>(op) && isF32)
+    return emitExp(b, operands.front());
+  if (isa<math::ErfOp>(op) && isF32)
+    return emitErf(b, operands.front());
+  OperationState state(b.getLoc(), op.getName(), operands,
+                       VectorType::get(lanes, op.getResult(0).getType()),
+                       op.getAttrs());
+  return b.create(state)->getResult(0);
+}
+
+Value Emitter::inlineVectorized(Region &region, ValueRange arguments,
+                                unsigned lanes) {
+  IRMapping vectors;
+  Block &block = region.front();
+  vectors.map(block.getArguments(), arguments);
+  auto vectorOf = [&](Value scalar) {
+    if (!vectors.contains(scalar))
+      vectors.map(scalar, splatOfOuter(*this, scalar, lanes));
+    return vectors.lookup(scalar);
+  };
+  for (Operation &op : block.without_terminator()) {
+    if (op.hasTrait<OpTrait::ConstantLike>())
+      continue;
+    SmallVector<Value> operands =
+        llvm::map_to_vector(op.getOperands(), vectorOf);
+    vectors.map(op.getResult(0), vectorize(*this, op, operands, lanes));
+  }
+  return vectorOf(block.getTerminator()->getOperand(0));
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+MemRefType sparse_opt::stridedF32(MLIRContext *context, ArrayRef<int64_t> shape,
+                                  ArrayRef<int64_t> strides) {
+  return MemRefType::get(
+      shape, Float32Type::get(context),
+      StridedLayoutAttr::get(context, ShapedType::kDynamic, strides));
+}
+
+bool sparse_opt::hasContiguousRows(Value memref) {
+  auto [strides, offset] =
+      cast<MemRefType>(memref.getType()).getStridesAndOffset();
+  return strides.empty() || strides.back() == 1;
+}

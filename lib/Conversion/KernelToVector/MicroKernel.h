@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The one inner loop of all matrix products: a tile of rows times a few
+// 16-column panels, accumulated in registers, as a private function.
+#ifndef SPARSE_OPT_LIB_CONVERSION_KERNELTOVECTOR_MICROKERNEL_H
+#define SPARSE_OPT_LIB_CONVERSION_KERNELTOVECTOR_MICROKERNEL_H
+#include "Emitter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace sparse_opt {
+
+/// tile[p, r, c] = sum_k left[r, k] * right[p, k, c], k ascending from zero
+/// whatever the other numbers are. Strides are in elements.
+struct MicroKernel {
+  unsigned rows = 0, panels = 0;
+  /// Number of k; kDynamic: an argument, and `left` is blocked by 16 along k,
+  /// `left[k / 16, r, k mod 16]`, so that every address is base + constant.
+  int64_t depth = 0;
+  int64_t leftStride = 0; ///< from row to row, or block to block
+  int64_t tilePanelStride = 0, tileRowStride = 0;
+  /// Panels of the next group to fetch meanwhile, one line for each k.
+  unsigned prefetched = 0;
+
+  std::string name() const;
+  mlir::MemRefType leftType(mlir::MLIRContext *context) const;
+  mlir::MemRefType rightType(mlir::MLIRContext *context) const;
+  mlir::MemRefType tileType(mlir::MLIRContext *context) const;
+  mlir::MemRefType nextType(mlir::MLIRContext *context) const;
+};
+
+/// Makes each micro-kernel once a module.
+class MicroKernels {
+public:
+  MicroKernels(mlir::ModuleOp module, const TargetInfo &target)
+      : module(module), target(target), symbols(module) {}
+  const TargetInfo &getTarget() const { return target; }
+
+  /// Calls the function of `kernel`; `depth` only when dynamic, `next` only
+  /// when it prefetches.
+  void call(Emitter &b, const MicroKernel &kernel, mlir::Value left,
+            mlir::Value right, mlir::Value tile, mlir::Value depth,
+            mlir::Value next);
+
+private:
+  mlir::func::FuncOp get(const MicroKernel &kernel);
+
+  mlir::ModuleOp module;
+  const TargetInfo &target;
+  mlir::SymbolTable symbols;
+};
+
+} // namespace sparse_opt
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// kernel.product on memrefs: parallel over (row superblock, panel group), the
+// group inner so that few rows are split by weights and each thread streams
+// its share once. Inside, row blocks of nearly equal height call the
+// micro-kernel into a tile in first-level cache, and the epilogue runs over
+// the tile. The register tile and cache sizes are the target's.
+#include "Lowerings.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+using kernel::panelColumns;
+using kernel::ProductOp;
+
+namespace {
+
+class ProductLowering {
+public:
+  ProductLowering(ProductOp op, MicroKernels &kernels)
+      : op(op), kernels(kernels), target(kernels.getTarget()),
+        b(op.getLoc(), op) {
+    depth = cast<MemRefType>(op.getX().getType()).getDimSize(1);
+    columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
+    panels = llvm::divideCeil(columns, panelColumns);
+    tileRows = target.tileRows;
+    tilePanels = std::min<int64_t>(target.tilePanels, panels);
+  }
+
+  void lower();
+
+private:
+  /// A panel group: `count` panels from `first` on; `masked` when the last one
+  /// is only partly inside the output.
+  struct Group {
+    Value first;
+    unsigned count;
+    bool masked;
+  };
+
+  void emitGroup(Group group, Emitter::Part rows);
+  void emitKernelCalls(Group group, Value blocks, Value block, Value firstRow,
+                       Value rows);
+  void emitCall(Group group, unsigned rows, Value firstRow, Value nextPanel,
+                unsigned prefetched);
+  void emitEpilogue(Group group, Value firstRow, Value rows);
+  Value emitExtra(Value extra, Value row, Value column, unsigned lanes,
+                  Value mask);
+  int64_t rowsASuperblock() const;
+  int64_t grain() const;
+
+  ProductOp op;
+  MicroKernels &kernels;
+  const TargetInfo &target;
+  Emitter b;
+  int64_t depth, columns, panels;
+  unsigned tileRows, tilePanels;
+  Value tile;
+};
+
+} // namespace
+
+/// So many rows that the left operand stays in second-level cache while all
+/// panels pass, and few enough that many rows make many pieces of work.
+int64_t ProductLowering::rowsASuperblock() const {
+  int64_t rowBytes = std::max<int64_t>(1, depth) * 4;
+  return std::clamp<int64_t>(target.rowCacheBytes / rowBytes, 2 * tileRows,
+                             128);
+}
+
+/// A range of work worth waking a thread for streams 64 KiB of weights.
+int64_t ProductLowering::grain() const {
+  int64_t groupBytes =
+      std::max<int64_t>(1, depth) * tilePanels * panelColumns * 4;
+  return std::max<int64_t>(1, (64 << 10) / groupBytes);
+}
+
+void ProductLowering::lower() {
+  Value rows = b.size(op.getX(), 0);
+  Value superblocks = b.ceilDiv(rows, rowsASuperblock());
+  int64_t fullGroups = columns / (tilePanels * panelColumns);
+  int64_t leftColumns = columns - fullGroups * tilePanels * panelColumns;
+  Value groups = b.index(fullGroups + (leftColumns != 0));
+  Value zero = b.index(0), one = b.index(1);
+  auto parallel = scf::ParallelOp::create(b, ValueRange{zero, zero},
+                                          ValueRange{superblocks, groups},
+                                          ValueRange{one, one});
+  parallel->setAttr("kernel.grain", b.getI64IntegerAttr(grain()));
+  b.setInsertionPointToStart(parallel.getBody());
+  tile = memref::AllocaOp::create(
+      b, MemRefType::get({tilePanels, tileRows, panelColumns}, b.getF32Type()),
+      b.getI64IntegerAttr(64));
+  Value superblock = parallel.getInductionVars()[0];
+  Value group = parallel.getInductionVars()[1];
+  Emitter::Part part = b.balancedPart(rows, superblocks, superblock);
+  auto emitFull = [&] {
+    emitGroup({b.mul(group, tilePanels), tilePanels, false}, part);
+  };
+  auto emitLast = [&] {
+    emitGroup({b.index(fullGroups * tilePanels),
+               unsigned(llvm::divideCeil(leftColumns, panelColumns)),
+               leftColumns % panelColumns != 0},
+              part);
+  };
+  if (leftColumns == 0)
+    emitFull();
+  else if (fullGroups == 0)
+    emitLast();
+  else
+    b.ifElse(b.less(group, b.index(fullGroups)), emitFull, emitLast);
+}
+
+/// All rows of one superblock times one panel group.
+void ProductLowering::emitGroup(Group group, Emitter::Part rows) {
+  Value blocks = b.ceilDiv(rows.size, tileRows);
+  b.loop(blocks, 1, [&](Value block) {
+    Emitter::Part part = b.balancedPart(rows.size, blocks, block);
+    Value firstRow = b.add(rows.begin, part.begin);
+    emitKernelCalls(group, blocks, block, firstRow, part.size);
+    emitEpilogue(group, firstRow, part.size);
+  });
+}
+
+/// The weights come from far away, so the micro-kernel fetches the next
+/// group's panels: all of them when there is one row block, else each block
+/// one of them in turn.
+void ProductLowering::emitKernelCalls(Group group, Value blocks, Value block,
+                                      Value firstRow, Value rows) {
+  Value last = b.index(panels - group.count);
+  Value next = b.min(b.add(group.first, group.count), last);
+  Value single = b.equal(blocks, b.index(1));
+  b.ifElse(
+      single,
+      [&] {
+        b.switchOver(rows, 1, tileRows, [&](unsigned n) {
+          emitCall(group, n, firstRow, next, group.count);
+        });
+      },
+      [&] {
+        Value nextPanel = b.add(next, b.rem(block, group.count));
+        b.switchOver(rows, (tileRows + 1) / 2, tileRows, [&](unsigned n) {
+          emitCall(group, n, firstRow, nextPanel, 1);
+        });
+      });
+}
+
+void ProductLowering::emitCall(Group group, unsigned rows, Value firstRow,
+                               Value nextPanel, unsigned prefetched) {
+  MLIRContext *context = op.getContext();
+  MicroKernel kernel;
+  kernel.rows = rows;
+  kernel.panels = group.count;
+  kernel.depth = depth;
+  auto x = cast<MemRefType>(op.getX().getType());
+  kernel.leftStride = x.getStridesAndOffset().first[0];
+  kernel.tilePanelStride = tileRows * panelColumns;
+  kernel.tileRowStride = panelColumns;
+  kernel.prefetched = prefetched;
+  Value zero = b.index(0);
+  SmallVector<Value> strides;
+  if (ShapedType::isDynamic(kernel.leftStride))
+    strides.push_back(
+        memref::ExtractStridedMetadataOp::create(b, op.getX()).getStrides()[0]);
+  Value left =
+      b.at(op.getX(), {firstRow, zero}, kernel.leftType(context), strides);
+  Value right = b.at(op.getWeight(), {group.first, zero, zero},
+                     kernel.rightType(context));
+  Value next =
+      b.at(op.getWeight(), {nextPanel, zero, zero}, kernel.nextType(context));
+  Value output = b.at(tile, {zero, zero, zero}, kernel.tileType(context));
+  kernels.call(b, kernel, left, right, output, Value(), next);
+}
+
+/// out[rows, columns of the group] = epilogue(tile, extras...)
+void ProductLowering::emitEpilogue(Group group, Value firstRow, Value rows) {
+  unsigned lanes = target.f32Lanes();
+  b.loop(rows, 1, [&](Value r) {
+    Value row = b.add(firstRow, r);
+    for (unsigned p = 0; p != group.count; ++p) {
+      for (unsigned lane = 0; lane != panelColumns; lane += lanes) {
+        Value sum = b.load(tile, {b.index(p), r, b.index(lane)}, lanes);
+        Value column = b.add(b.mul(b.add(group.first, p), panelColumns), lane);
+        Value mask;
+        if (group.masked && p + 1 == group.count)
+          mask = b.maskUpTo(column, b.index(columns), lanes);
+        SmallVector<Value> arguments = {sum};
+        for (Value extra : op.getExtras())
+          arguments.push_back(emitExtra(extra, row, column, lanes, mask));
+        Value result = b.inlineVectorized(op.getEpilogue(), arguments, lanes);
+        b.store(result, op.getOut(), {row, column}, mask);
+      }
+    }
+  });
+}
+
+Value ProductLowering::emitExtra(Value extra, Value row, Value column,
+                                 unsigned lanes, Value mask) {
+  auto type = dyn_cast<MemRefType>(extra.getType());
+  if (!type)
+    return b.broadcast(extra, lanes);
+  if (type.getRank() == 0)
+    return b.broadcast(memref::LoadOp::create(b, extra), lanes);
+  if (type.getRank() == 1)
+    return b.load(extra, column, lanes, mask);
+  return b.load(extra, {row, column}, lanes, mask);
+}
+
+LogicalResult sparse_opt::lowerProduct(ProductOp op, MicroKernels &kernels) {
+  for (Value operand : op->getOperands())
+    if (isa<MemRefType>(operand.getType()) && !hasContiguousRows(operand))
+      return op.emitOpError("needs contiguous rows, but has an operand of ")
+             << operand.getType();
+  auto rows = cast<MemRefType>(op.getOut().getType());
+  // Nothing to write, or no column to read a panel of.
+  if (rows.getDimSize(1) != 0)
+    ProductLowering(op, kernels).lower();
+  op.erase();
+  return success();
+}
