@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Speed of generated matrix products on one thread, beside the FMA peak of
+// the same run. `KernelBench [target]`; not a test.
+#include "KernelJit.h"
+#include "KernelText.h"
+#include "llvm/ADT/STLExtras.h"
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <random>
+
+using namespace sparse_opt;
+
+static double seconds() {
+  using Clock = std::chrono::steady_clock;
+  return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+}
+
+/// GFLOP/s of independent fused multiply-adds on registers.
+template <int lanes> [[gnu::noinline]] static double peakOnce() {
+  typedef float Vector __attribute__((vector_size(lanes * 4)));
+  Vector sums[12] = {}, factor = {};
+  double begin = seconds();
+  for (int i = 0; i < 200000; ++i)
+    for (Vector &sum : sums) {
+      if constexpr (lanes == 16)
+        asm volatile("vfmadd231ps %1, %1, %0" : "+v"(sum) : "v"(factor));
+      else
+        asm volatile("vfmadd231ps %1, %1, %0" : "+x"(sum) : "x"(factor));
+    }
+  return 12 * 2 * lanes * 200000.0 / (seconds() - begin) * 1e-9;
+}
+
+static double measurePeak(const TargetInfo &target) {
+  double best = 0;
+  for (int i = 0; i < 10; ++i)
+#ifdef __AVX512F__
+    best = std::max(best,
+                    target.vectorBits == 512 ? peakOnce<16>() : peakOnce<8>());
+#else
+    best = std::max(best, peakOnce<8>());
+#endif
+  return best;
+}
+
+static std::vector<float> random(size_t count) {
+  static std::mt19937 engine(1);
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = float(int(engine() % 2001) - 1000) / 1000;
+  return values;
+}
+
+/// Least seconds of one product when `copies` weights take turns.
+static double measure(KernelJit &jit, int64_t rows, int64_t k, int64_t n,
+                      int64_t copies) {
+  int64_t packedSize = (n + 15) / 16 * 16 * k;
+  std::vector<float> x = random(rows * k), w = random(packedSize * copies),
+                     b = random(n), r = random(rows * n), out(rows * n);
+  std::vector<double> times;
+  double until = seconds() + 0.3;
+  while (times.size() < 8 || seconds() < until) {
+    double begin = seconds();
+    for (int64_t i = 0; i < copies; ++i)
+      jit.call("f", memRef(x.data(), rows, k),
+               memRef(w.data() + i * packedSize, (n + 15) / 16, k, 16),
+               memRef(b.data(), n), memRef(r.data(), rows, n),
+               memRef(out.data(), rows, n));
+    times.push_back((seconds() - begin) / copies);
+  }
+  return *llvm::min_element(times);
+}
+
+int main(int argc, char **argv) {
+  const TargetInfo *target = argc > 1 ? lookupTarget(argv[1]) : hostTarget();
+  if (!target || !hostRuns(*target)) {
+    fprintf(stderr, "this machine has no such target; known are %s\n",
+            targetNames().c_str());
+    return 1;
+  }
+  double peak = measurePeak(*target);
+  printf("%s, FMA peak %.0f GFLOP/s\n", target->name.str().c_str(), peak);
+  printf("%-24s %5s %9s %9s %7s\n", "product", "rows", "in cache", "of peak",
+         "streamed");
+  struct Shape {
+    int64_t k, n;
+    Epilogue epilogue;
+    const char *name;
+  };
+  for (Shape shape :
+       {Shape{384, 384, Epilogue::Bias, "384x384 bias"},
+        Shape{384, 1536, Epilogue::Gelu, "384x1536 gelu"},
+        Shape{384, 1536, Epilogue::Bias, "384x1536 bias"},
+        Shape{1536, 384, Epilogue::Residual, "1536x384 residual"}}) {
+    KernelJit jit(productText(shape.k, shape.n, shape.epilogue), *target);
+    for (int64_t rows : {1, 4, 7, 16, 24, 100, 128, 1024}) {
+      double flops = 2.0 * rows * shape.k * shape.n;
+      double weightBytes = 4.0 * shape.k * shape.n;
+      double cached = measure(jit, rows, shape.k, shape.n, 1);
+      double streamed =
+          measure(jit, rows, shape.k, shape.n, int64_t(60e6 / weightBytes) + 1);
+      printf("%-24s %5ld %7.1f GF %7.0f %% %7.1f GF %5.0f %% %6.1f GB/s\n",
+             shape.name, long(rows), flops / cached * 1e-9,
+             100 * flops / cached * 1e-9 / peak, flops / streamed * 1e-9,
+             100 * flops / streamed * 1e-9 / peak,
+             weightBytes / streamed * 1e-9);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// RUN: sparse-opt %s --convert-kernel-to-vector=target=x86-64-v4 --canonicalize --cse | FileCheck %s
+// RUN: sparse-opt %s --convert-kernel-to-vector=target=x86-64-v3 --canonicalize --cse | FileCheck %s --check-prefix=V3
+
+// Whole groups of two panels: no masks, one loop over groups of weights inside
+// one over superblocks of rows, and a micro-kernel for each height of a block.
+// CHECK-LABEL: @whole_panels
+// CHECK: scf.parallel (%[[S:.+]], %[[G:.+]]) = (%{{.+}}, %{{.+}}) to (%{{.+}}, %c3)
+// CHECK: scf.index_switch
+// CHECK: call @kernel_f32_r1_p2_k8_l8_t224_16_f2
+// CHECK: call @kernel_f32_r14_p2_k8_l8_t224_16_f2
+// CHECK: scf.index_switch
+// CHECK: case 7 {
+// CHECK: call @kernel_f32_r7_p2_k8_l8_t224_16_f1
+// CHECK: vector.load
+// CHECK: arith.addf %{{.+}}, %{{.+}} : vector<16xf32>
+// CHECK-NOT: mask
+// CHECK: vector.store
+// CHECK: kernel.grain = 64 : i64
+// V3-LABEL: @whole_panels
+// V3: call @kernel_f32_r1_p1_k8_l8_t96_16_f1
+// V3: arith.addf %{{.+}}, %{{.+}} : vector<8xf32>
+func.func @whole_panels(%x: memref<?x8xf32>, %w: memref<6x8x16xf32>, %b: memref<96xf32>, %out: memref<?x96xf32>) {
+  kernel.product %x, %w epilogue(%b : memref<96xf32>) outs(%out : memref<?x96xf32>) {
+  ^bb0(%acc: f32, %bias: f32):
+    %s = arith.addf %acc, %bias : f32
+    kernel.yield %s : f32
+  } : memref<?x8xf32>, memref<6x8x16xf32>
+  return
+}
+
+// The columns past the last whole group are a branch of their own, and its
+// partial panel is masked.
+// CHECK-LABEL: @partial_panel
+// CHECK: scf.if
+// CHECK: call @kernel_f32_r1_p2_
+// CHECK: } else {
+// CHECK: call @kernel_f32_r1_p1_
+// CHECK: vector.maskedstore
+func.func @partial_panel(%x: memref<?x8xf32>, %w: memref<3x8x16xf32>, %out: memref<?x40xf32>) {
+  kernel.product %x, %w outs(%out : memref<?x40xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<?x8xf32>, memref<3x8x16xf32>
+  return
+}
+
+// erf and exp are polynomials in the region.
+// CHECK-LABEL: @region_math
+// CHECK-NOT: math.e{{rf|xp}}
+// CHECK: math.fma
+// CHECK-NOT: math.e{{rf|xp}}
+// CHECK: return
+func.func @region_math(%x: memref<?x8xf32>, %w: memref<1x8x16xf32>, %out: memref<?x16xf32>) {
+  kernel.product %x, %w outs(%out : memref<?x16xf32>) {
+  ^bb0(%acc: f32):
+    %e = math.erf %acc : f32
+    %f = math.exp %e : f32
+    kernel.yield %f : f32
+  } : memref<?x8xf32>, memref<1x8x16xf32>
+  return
+}
+
+// Two accumulators a row, one broadcast of x each row, one line prefetched.
+// CHECK-LABEL: func.func private @kernel_f32_r7_p2_k8_l8_t224_16_f1
+// CHECK-SAME: llvm.linkage = #llvm.linkage<internal>
+// CHECK: scf.for
+// CHECK-COUNT-2: vector.load
+// CHECK: memref.prefetch
+// CHECK-COUNT-14: vector.fma
+// CHECK-NOT: vector.fma
+// CHECK: scf.yield

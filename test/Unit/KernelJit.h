@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs kernel ops on memrefs in this process: the target's kernel lowering,
+// upstream's passes for the rest, parallel loops in order on one thread.
+#ifndef SPARSE_OPT_TEST_UNIT_KERNELJIT_H
+#define SPARSE_OPT_TEST_UNIT_KERNELJIT_H
+#include "sparse-opt/Target/TargetInfo.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include <memory>
+
+namespace sparse_opt {
+
+/// A memref argument as compiled code takes it (a pointer to this).
+template <int rank> struct MemRef {
+  void *allocated, *aligned;
+  int64_t offset = 0, sizes[rank], strides[rank];
+};
+
+/// A row-major memref on `data`.
+template <typename T, typename... Size>
+MemRef<sizeof...(Size)> memRef(const T *data, Size... sizes) {
+  constexpr int rank = sizeof...(Size);
+  MemRef<rank> result;
+  result.allocated = result.aligned = const_cast<T *>(data);
+  int64_t all[] = {int64_t(sizes)...}, stride = 1;
+  for (int i = rank - 1; i >= 0; --i) {
+    result.sizes[i] = all[i];
+    result.strides[i] = stride;
+    stride *= all[i];
+  }
+  return result;
+}
+
+class KernelJit {
+public:
+  /// Compiles a module's text for `target`; aborts with a message when that
+  /// fails. Functions need the attribute `llvm.emit_c_interface`.
+  KernelJit(llvm::StringRef module, const TargetInfo &target);
+
+  template <typename... Args> void call(const char *function, Args... args) {
+    reinterpret_cast<void (*)(Args *...)>(address(function))(&args...);
+  }
+
+private:
+  void *address(const char *function);
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+};
+
+/// True when this machine can run code for `target`.
+bool hostRuns(const TargetInfo &target);
+
+} // namespace sparse_opt
+#endif
