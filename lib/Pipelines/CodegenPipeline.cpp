@@ -44,6 +44,9 @@ void sparse_opt::buildTargetCodegenPipeline(OpPassManager &pm,
   // 1. Buffers.
   addBufferization(pm);
   // 2. Loops and vectors.
+  ConvertKernelToVectorOptions kernels;
+  kernels.target = target.name.str();
+  pm.addPass(createConvertKernelToVector(kernels));
   ConvertLinalgToVectorOptions vector;
   vector.target = target.name.str();
   pm.addPass(createConvertLinalgToVector(vector));

@@ -93,6 +93,8 @@ def ConvertKernelToLLVM : Pass<"convert-kernel-to-llvm", "mlir::ModuleOp"> {
                            "mlir::LLVM::LLVMDialect",
                            "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect"];
+}
+
 def ConvertKernelToVector
     : Pass<"convert-kernel-to-vector", "mlir::ModuleOp"> {
   let summary = "Generate vector code for kernel.product and kernel.attention";
