@@ -42,7 +42,7 @@ def onnx_library(steps, cache, offline, jobs):
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     with tarfile.open(source) as files:
-        files.extractall(work, filter="data")
+        files.extractall(work)
     cmake = cache / "venv" / "bin" / "cmake"
     steps.run("ONNX: configure", [
         cmake, "-S", work / f"onnx-{ONNX}", "-B", work / "build", *ONNX_FLAGS,
