@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(SPARSE_OPT_PACKAGE_DIR lib/cmake/sparse-opt)
 
 target_include_directories(sparse_opt_runtime INTERFACE $<INSTALL_INTERFACE:include>)
-install(TARGETS sparse-opt sparse_opt_runtime sparse_opt_main EXPORT sparse-optTargets
+install(TARGETS sparse-opt sparse_opt_runtime EXPORT sparse-optTargets
   RUNTIME DESTINATION bin ARCHIVE DESTINATION lib)
 install(TARGETS sparse_opt_main ARCHIVE DESTINATION lib) # for --emit=exe
 install(EXPORT sparse-optTargets NAMESPACE sparse-opt:: DESTINATION ${SPARSE_OPT_PACKAGE_DIR})

@@ -45,7 +45,7 @@ def install(steps, cache, offline):
         raise Trouble(f"--offline, and these packages are missing: {' '.join(names)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     steps.run("Package lists", ["apt-get", "update"], "apt-update", env=quiet)
-    steps.run(f"{len(names)} Debian packages",
+    steps.run(f"Debian packages ({len(names)})",
               ["apt-get", "install", "-y", "--no-install-recommends", *names],
               "apt-install", env=quiet)
     with open(cache / "installed-packages", "a") as record:
