@@ -4,16 +4,22 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "sparse-opt/Conversion/Passes.h"
 #include "sparse-opt/Pipelines/CodegenPipeline.h"
 #include "sparse-opt/Transforms/Passes.h"
 
-void sparse_opt::registerEverything(mlir::DialectRegistry &registry) {
+void sparse_opt::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  mlir::registerAllPasses();
+  mlir::registerAllToLLVMIRTranslations(registry);
   registry.insert<onnx::OnnxDialect, ffn::FfnDialect, kernel::KernelDialect>();
   kernel::registerBufferizableOpInterfaceExternalModels(registry);
+}
+
+void sparse_opt::registerEverything(mlir::DialectRegistry &registry) {
+  registerDialects(registry);
+  mlir::registerAllPasses();
   registerTransformsPasses();
   registerCodegenPipelines();
   registerConversionPasses();

@@ -34,14 +34,25 @@ struct CompileOptions {
   std::function<void(llvm::StringRef step)> progress;
 };
 
-/// All that `options` describe. Diagnostics go to `context`'s handlers.
-mlir::LogicalResult compileModel(mlir::MLIRContext &context,
-                                 const CompileOptions &options);
+/// OurBug: the input was fine, a later stage was not.
+enum class CompileStatus { Done, BadInput, OurBug };
+
+/// All that `options` describe. Diagnostics go to `context`'s handlers; nothing
+/// is left at `output` after a failure.
+CompileStatus compileModel(mlir::MLIRContext &context,
+                           const CompileOptions &options);
+
+/// The same for a module that is already at a stage of kind Model.
+CompileStatus compileModule(mlir::OwningOpRef<mlir::ModuleOp> module,
+                            const CompileOptions &options);
 
 /// The model at the end of stage `last` (a stage of kind Model).
 mlir::OwningOpRef<mlir::ModuleOp> buildStage(mlir::MLIRContext &context,
                                              const CompileOptions &options,
                                              llvm::StringRef last);
+mlir::OwningOpRef<mlir::ModuleOp>
+buildStage(mlir::OwningOpRef<mlir::ModuleOp> module,
+           const CompileOptions &options, llvm::StringRef last);
 
 } // namespace sparse_opt
 #endif

@@ -38,6 +38,8 @@ struct Stage {
 llvm::ArrayRef<Stage> getStages();
 /// The stage of this name, or null.
 const Stage *lookupStage(llvm::StringRef name);
+/// "onnx, ffn, ...", for messages.
+std::string stageNames();
 
 /// Reports every operation (once a kind) that may not remain after `stage`, at
 /// its ONNX node.

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Stage dumps: MLIR text without the weights, which lie once, for all dumps of
+// a folder, in `weights.safetensors` beside them. Text stays readable, the
+// weights stay mappable, and NumPy users can open them.
+#ifndef SPARSE_OPT_PIPELINES_STAGEFILE_H
+#define SPARSE_OPT_PIPELINES_STAGEFILE_H
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Error.h"
+#include <string>
+
+namespace sparse_opt {
+
+/// Writes stage files into one folder.
+class StageDumper {
+public:
+  explicit StageDumper(std::string folder) : folder(std::move(folder)) {}
+
+  /// Writes `file` (a name in the folder) and notes the module's resources.
+  llvm::Error add(mlir::ModuleOp module, llvm::StringRef file);
+  /// Writes `file` alone: what the module refers to is not noted.
+  llvm::Error addWithoutWeights(mlir::ModuleOp module, llvm::StringRef file);
+  bool empty() const { return resources.empty(); }
+  /// Writes `weights` with every resource seen; last.
+  llvm::Error finish(llvm::StringRef weights = "weights.safetensors");
+
+private:
+  std::string folder;
+  llvm::MapVector<mlir::StringAttr, mlir::DenseResourceElementsAttr> resources;
+};
+
+/// Prints `module`; data of resources larger than a line is left out.
+void printStage(mlir::ModuleOp module, llvm::raw_ostream &os);
+
+/// Reads MLIR text or bytecode; resources without data get theirs from
+/// `<stem>.safetensors` or `weights.safetensors` beside it. Null after a
+/// diagnostic.
+mlir::OwningOpRef<mlir::ModuleOp> loadStageFile(llvm::StringRef path,
+                                                mlir::MLIRContext &context);
+
+/// Writes beside and renames; `write` fills the stream.
+llvm::Error
+writeFileAtomically(llvm::StringRef path,
+                    llvm::function_ref<llvm::Error(llvm::raw_ostream &)> write);
+
+} // namespace sparse_opt
+#endif

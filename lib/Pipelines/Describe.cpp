@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// From `onnx.name` and `onnx.dims` on @main to the tables of the runtime.
+#include "Describe.h"
+#include "dialects/Kernel/KernelOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "sparse-opt/Runtime/ModelAbi.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+
+/// ONNX TensorProto.DataType, 0 for types a model can't have at its edge.
+static int32_t onnxType(Type type) {
+  if (type.isF32())
+    return 1;
+  if (type.isF64())
+    return 11;
+  if (type.isF16())
+    return 10;
+  if (type.isBF16())
+    return 16;
+  auto integer = dyn_cast<IntegerType>(type);
+  if (!integer)
+    return 0;
+  bool isUnsigned = integer.isUnsigned();
+  switch (integer.getWidth()) {
+  case 1:
+    return 9;
+  case 8:
+    return isUnsigned ? 2 : 3;
+  case 16:
+    return isUnsigned ? 4 : 5;
+  case 32:
+    return isUnsigned ? 12 : 6;
+  case 64:
+    return isUnsigned ? 13 : 7;
+  default:
+    return 0;
+  }
+}
+
+namespace {
+class Describer {
+public:
+  explicit Describer(func::FuncOp main) : main(main) {}
+
+  std::optional<ModelDescription> run() {
+    FunctionType type = main.getFunctionType();
+    for (auto [i, input] : llvm::enumerate(type.getInputs()))
+      if (!describe(input, main.getArgAttrDict(i), /*isInput=*/true,
+                    result.inputs))
+        return std::nullopt;
+    for (auto [i, output] : llvm::enumerate(type.getResults()))
+      if (!describe(output, main.getResultAttrDict(i), /*isInput=*/false,
+                    result.outputs))
+        return std::nullopt;
+    return std::move(result);
+  }
+
+private:
+  func::FuncOp main;
+  ModelDescription result;
+
+  bool describe(Type type, DictionaryAttr attrs, bool isInput,
+                std::vector<TensorDescription> &tensors) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    auto name = attrs ? attrs.getAs<StringAttr>("onnx.name") : nullptr;
+    auto dims = attrs ? attrs.getAs<ArrayAttr>("onnx.dims") : nullptr;
+    StringRef what = isInput ? "input" : "output";
+    if (!name) {
+      main.emitError() << "an " << what << " of @main has no onnx.name";
+      return false;
+    }
+    int32_t elementType = tensor ? onnxType(tensor.getElementType()) : 0;
+    if (elementType == 0) {
+      main.emitError() << what << " '" << name.getValue() << "' is of type "
+                       << type << ", which compiled models can't pass";
+      return false;
+    }
+    TensorDescription described{name.str(), elementType, {}};
+    for (auto [i, size] : llvm::enumerate(tensor.getShape())) {
+      auto text = dims && i < dims.size() ? dyn_cast<StringAttr>(dims[i])
+                                          : StringAttr();
+      StringRef dim = text ? text.getValue() : StringRef();
+      described.dims.push_back(describeDim(size, dim, isInput));
+    }
+    tensors.push_back(std::move(described));
+    return true;
+  }
+
+  DimDescription describeDim(int64_t size, StringRef name, bool isInput) {
+    if (!ShapedType::isDynamic(size))
+      return {size, ""};
+    auto symbol = llvm::find(result.symbols, name.str());
+    if (symbol == result.symbols.end() && isInput)
+      symbol = result.symbols.insert(symbol, name.str());
+    if (symbol == result.symbols.end())
+      return {SO_DIM_PLANNED, name.str()};
+    return {-1 - (symbol - result.symbols.begin()), name.str()};
+  }
+};
+} // namespace
+
+std::optional<ModelDescription> sparse_opt::describeModel(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main) {
+    module.emitError("there is no function @main");
+    return std::nullopt;
+  }
+  return Describer(main).run();
+}
+
+llvm::json::Object sparse_opt::describeBounds(ModuleOp module) {
+  llvm::json::Object bounds;
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  module.walk([&](kernel::CheckIndexOp check) {
+    auto argument = dyn_cast<BlockArgument>(check.getIndices());
+    auto bound = getConstantIntValue(check.getBound());
+    if (!argument || !bound || argument.getOwner()->getParentOp() != main)
+      return;
+    auto name =
+        main.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "onnx.name");
+    if (!name)
+      return;
+    auto known = bounds.getInteger(name.getValue());
+    bounds[name.getValue()] = std::min(known.value_or(*bound), *bound);
+  });
+  return bounds;
+}
+
+std::vector<WeightSegment> sparse_opt::collectWeights(ModuleOp module) {
+  std::vector<WeightSegment> segments;
+  auto entries = module->getAttrOfType<ArrayAttr>("kernel.weights");
+  if (!entries)
+    return segments;
+  for (auto entry : entries.getAsRange<DictionaryAttr>()) {
+    uint64_t offset = entry.getAs<IntegerAttr>("offset").getInt();
+    Attribute value = entry.get("resource");
+    if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
+      segments.push_back(
+          {offset, resource.getRawHandle().getBlob()->getData()});
+    else
+      segments.push_back({offset, cast<DenseElementsAttr>(value).getRawData()});
+  }
+  return segments;
+}

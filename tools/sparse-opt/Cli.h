@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the subcommands share: how flags are read, how errors are printed, what
+// the exit status means. Each subcommand is one file with its own flags.
+#ifndef SPARSE_OPT_TOOLS_CLI_H
+#define SPARSE_OPT_TOOLS_CLI_H
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Error.h"
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sparse_opt::tool {
+
+enum ExitStatus { Done = 0, BadInput = 1, OurBug = 2, Differs = 3 };
+
+/// "sparse-opt: error: <sentence>" on stderr; answers BadInput.
+int fail(const llvm::Twine &sentence);
+int fail(llvm::Error error);
+
+/// Reads `argv[1..]` into the options of `command` (argv[1] is its name).
+/// Nothing when all is well, else the status to exit with: a wrong flag is one
+/// sentence, --help prints the options of `command` alone.
+std::optional<int> parseFlags(int argc, char **argv,
+                              llvm::cl::SubCommand &command,
+                              llvm::StringRef overview,
+                              llvm::StringRef epilogue = "");
+
+/// Prints diagnostics as `sparse-opt: error: model.onnx: node '/Add': ...`.
+class DiagnosticPrinter : public mlir::ScopedDiagnosticHandler {
+public:
+  DiagnosticPrinter(mlir::MLIRContext *context, std::string input);
+};
+
+/// A line on stderr that each step overwrites; silent unless a terminal.
+class Progress {
+public:
+  Progress();
+  ~Progress() { clear(); }
+  void step(llvm::StringRef what);
+  void clear();
+
+private:
+  bool terminal;
+};
+
+/// "1,2" as numbers; nothing when it is anything else.
+std::optional<std::vector<unsigned>> parseNumbers(llvm::StringRef list);
+
+int compileMain(int argc, char **argv);
+int runMain(int argc, char **argv);
+int inspectMain(int argc, char **argv);
+int verifyMain(int argc, char **argv);
+int benchMain(int argc, char **argv);
+
+} // namespace sparse_opt::tool
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Loading and calling compiled models. Everything is checked by the model's
+// own runtime; here its answers become sentences that name the file.
+#include "ModelFile.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/BinaryFormat/Magic.h"
+#include "llvm/Support/FileSystem.h"
+#include <dlfcn.h>
+
+using namespace llvm;
+using namespace sparse_opt;
+using namespace sparse_opt::tool;
+
+Error sparse_opt::tool::makeError(const Twine &sentence) {
+  return createStringError(inconvertibleErrorCode(), sentence);
+}
+
+Expected<ModelFile> ModelFile::open(const std::string &path,
+                                    const std::string &entry) {
+  ModelFile model;
+  model.path = path;
+  file_magic magic;
+  if (std::error_code code = identify_magic(path, magic))
+    return makeError(path + ": " + code.message());
+  if (magic != file_magic::elf_shared_object)
+    return makeError(path + ": not a shared library made by 'sparse-opt "
+                            "compile'");
+  SmallString<128> real; // a bare name would be looked up elsewhere
+  if (std::error_code code = sys::fs::real_path(path, real))
+    return makeError(path + ": " + code.message());
+  void *library = dlopen(real.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    return makeError(path + ": can't be loaded: " + dlerror());
+  auto function =
+      reinterpret_cast<sparse_opt_entry>(dlsym(library, entry.c_str()));
+  if (!function)
+    return makeError(path + ": has no function '" + entry +
+                     "', so it is no compiled model (--entry= names another)");
+  model.api = function();
+  if (!model.api || model.api->version != SPARSE_OPT_API_VERSION ||
+      model.api->size < sizeof(sparse_opt_api))
+    return makeError(path + ": was made for another version of the interface");
+  return model;
+}
+
+ArrayRef<sparse_opt_tensor_info> ModelFile::getInputs() const {
+  uint32_t count = 0;
+  const sparse_opt_tensor_info *infos = api->inputs(api->model, &count);
+  return {infos, count};
+}
+
+ArrayRef<sparse_opt_tensor_info> ModelFile::getOutputs() const {
+  uint32_t count = 0;
+  const sparse_opt_tensor_info *infos = api->outputs(api->model, &count);
+  return {infos, count};
+}
+
+json::Value ModelFile::getManifest() const {
+  Expected<json::Value> manifest = json::parse(api->manifest(api->model));
+  if (manifest)
+    return std::move(*manifest);
+  consumeError(manifest.takeError());
+  return nullptr;
+}
+
+Expected<Instance> Instance::create(const ModelFile &model, unsigned threads) {
+  const sparse_opt_api &api = model.getApi();
+  sparse_opt_options options = {};
+  options.size = sizeof options;
+  options.threads = threads;
+  sparse_opt_instance *handle = nullptr;
+  if (api.instance_create(api.model, &options, &handle) != SPARSE_OPT_OK)
+    return makeError(model.getPath() + ": " + api.last_error());
+  return Instance(model, Handle(handle, api.instance_destroy));
+}
+
+Error Instance::lastError() const {
+  return makeError(model->getPath() + ": " + model->getApi().last_error());
+}
+
+void Instance::bind(ArrayRef<NpyArray> arrays) {
+  inputs.clear();
+  for (const NpyArray &array : arrays)
+    inputs.push_back({array.name.c_str(), array.elementType,
+                      int32_t(array.shape.size()), array.shape.data(),
+                      const_cast<uint8_t *>(array.data.data()),
+                      array.data.size()});
+}
+
+Error Instance::run() {
+  outputs.clear();
+  for (const sparse_opt_tensor_info &info : model->getOutputs())
+    outputs.push_back({info.name, 0, 0, nullptr, nullptr, 0});
+  sparse_opt_status status =
+      model->getApi().run(handle.get(), inputs.data(), inputs.size(),
+                          outputs.data(), outputs.size());
+  return status == SPARSE_OPT_OK ? Error::success() : lastError();
+}
+
+std::vector<NpyArray> Instance::getResults() const {
+  std::vector<NpyArray> results;
+  for (const sparse_opt_tensor &output : outputs) {
+    auto *bytes = static_cast<const uint8_t *>(output.data);
+    results.push_back({output.name,
+                       output.element_type,
+                       {output.dims, output.dims + output.rank},
+                       {bytes, bytes + output.bytes}});
+  }
+  return results;
+}
+
+Expected<std::vector<NpyArray>>
+sparse_opt::tool::readInputs(const std::string &path, const ModelFile &model) {
+  std::vector<NpyArray> arrays;
+  if (std::string error = readNpz(path, arrays); !error.empty())
+    return makeError(error);
+  if (arrays.size() == 1 && arrays[0].name.empty()) {
+    if (model.getInputs().size() != 1)
+      return makeError(path + ": a .npy holds one array, but the model has " +
+                       Twine(model.getInputs().size()) + " inputs");
+    arrays[0].name = model.getInputs()[0].name;
+  }
+  return arrays;
+}

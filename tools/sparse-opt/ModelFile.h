@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A compiled model as the tool uses it: loaded with dlopen, called through the
+// public C interface, arrays in and out as NumPy's files hold them.
+#ifndef SPARSE_OPT_TOOLS_MODELFILE_H
+#define SPARSE_OPT_TOOLS_MODELFILE_H
+#include "sparse-opt/Runtime/Runtime.h"
+#include "sparse-opt/Support/Npz.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/JSON.h"
+#include <memory>
+
+namespace sparse_opt::tool {
+
+llvm::Error makeError(const llvm::Twine &sentence);
+
+/// A shared library of ours. Stays loaded: its threads may outlive it.
+class ModelFile {
+public:
+  static llvm::Expected<ModelFile> open(const std::string &path,
+                                        const std::string &entry);
+
+  const std::string &getPath() const { return path; }
+  const sparse_opt_api &getApi() const { return *api; }
+  llvm::ArrayRef<sparse_opt_tensor_info> getInputs() const;
+  llvm::ArrayRef<sparse_opt_tensor_info> getOutputs() const;
+  /// The parsed manifest; null when it is malformed.
+  llvm::json::Value getManifest() const;
+
+private:
+  std::string path;
+  const sparse_opt_api *api = nullptr;
+};
+
+/// An instance of a model with its threads.
+class Instance {
+public:
+  static llvm::Expected<Instance> create(const ModelFile &model,
+                                         unsigned threads);
+
+  /// Fixes the inputs of the runs that follow.
+  void bind(llvm::ArrayRef<NpyArray> inputs);
+  llvm::Error run();
+  /// What the last run gave, in the order of the model's outputs.
+  std::vector<NpyArray> getResults() const;
+  llvm::StringRef getTarget() const {
+    return model->getApi().instance_target(handle.get());
+  }
+  unsigned getThreads() const {
+    return model->getApi().instance_threads(handle.get());
+  }
+
+private:
+  using Handle =
+      std::unique_ptr<sparse_opt_instance, void (*)(sparse_opt_instance *)>;
+  Instance(const ModelFile &model, Handle handle)
+      : model(&model), handle(std::move(handle)) {}
+  llvm::Error lastError() const;
+
+  const ModelFile *model;
+  Handle handle;
+  std::vector<sparse_opt_tensor> inputs, outputs;
+};
+
+/// The arrays of `path`; a lone .npy gets the name of the only input.
+llvm::Expected<std::vector<NpyArray>> readInputs(const std::string &path,
+                                                 const ModelFile &model);
+
+} // namespace sparse_opt::tool
+#endif
