@@ -3,6 +3,30 @@
 #define SPARSE_OPT_CONVERSION_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
+def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "mlir::ModuleOp"> {
+  let summary = "Lower ONNX nodes and FFN blocks to structured loops";
+  let description = [{
+    Every node is looked up by (domain, name, version) in the tables of
+    `lib/Conversion/OnnxToLinalg`; `docs/pipeline.md` (stage `linalg`) says
+    what products, norms, gathers and broadcasts become. Sizes are computed
+    once, at the function's entry, from `tensor.dim` of its arguments. A
+    broadcast dimension of size 1 is the constant 0 in an indexing map.
+    Element types become signless; ONNX's own stay in `onnx.type`. An operator
+    without a lowering is an error at its node, as is a result whose size
+    depends on the contents of a tensor. Accuracy: 16-bit floats are computed
+    in f32, everything else in its own type.
+    Example: `test/Conversion/convert-onnx-to-linalg.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numNodes", "nodes", "ONNX nodes lowered">,
+    Statistic<"numBlocks", "blocks", "FFN blocks lowered">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::math::MathDialect",
+                           "mlir::tensor::TensorDialect",
+                           "sparse_opt::kernel::KernelDialect"];
+}
+
 def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "mlir::ModuleOp"> {
   let summary = "Lower linalg on buffers to vector loops";
   let description = [{

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// See RuntimeChecks.h.
+#include "RuntimeChecks.h"
+#include "dialects/Kernel/KernelOps.h"
+#include "dialects/Onnx/OnnxOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+
+std::string lowering::checkMessage(Operation *op, const Twine &what) {
+  std::string name = "model";
+  if (auto node = dyn_cast<onnx::NodeOp>(op)) {
+    StringRef given = node.nodeName();
+    name = given.empty()
+               ? ("a node " + node.getOpType()).str()
+               : ("node '" + given + "' (" + node.getOpType() + ")").str();
+  }
+  return (name + ": " + what).str();
+}
+
+void lowering::emitIndexCheck(OpBuilder &b, Location loc, Value indices,
+                              Value bound, StringRef message) {
+  kernel::CheckIndexOp::create(b, loc, indices, bound, message);
+}
+
+/// The one check there is is on an index tensor: 1 is out of [-1, 1).
+void lowering::emitCheck(OpBuilder &b, Location loc, Value holds,
+                         StringRef message) {
+  Value zero = arith::ConstantIntOp::create(b, loc, 0, 64);
+  Value one = arith::ConstantIntOp::create(b, loc, 1, 64);
+  Value violation = arith::SelectOp::create(b, loc, holds, zero, one);
+  Value indices = tensor::FromElementsOp::create(
+      b, loc, RankedTensorType::get({1}, b.getI64Type()), violation);
+  Value bound = arith::ConstantIndexOp::create(b, loc, 1);
+  emitIndexCheck(b, loc, indices, bound, message);
+}
+
+void lowering::emitSizesEqual(OpBuilder &b, Location loc, Value x, Value y,
+                              StringRef message) {
+  Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x, y);
+  emitCheck(b, loc, same, message);
+}
