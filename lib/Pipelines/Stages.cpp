@@ -30,8 +30,7 @@ static void buildFfn(OpPassManager &pm) {
 }
 
 static void buildLinalg(OpPassManager &pm) {
-  if (const PassInfo *info = PassInfo::lookup("convert-onnx-to-linalg"))
-    (void)info->addToPipeline(pm, "", [](const Twine &) { return failure(); });
+  pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }
