@@ -145,7 +145,7 @@ struct ConvertKernelToLLVM
   static void growRecord(Value record, int64_t bytes) {
     auto alloca = record.getDefiningOp<LLVM::AllocaOp>();
     auto type = dyn_cast<LLVM::LLVMArrayType>(alloca.getElemType());
-    if (!type || type.getNumElements() < bytes)
+    if (!type || int64_t(type.getNumElements()) < bytes)
       alloca.setElemType(
           LLVM::LLVMArrayType::get(IntegerType::get(record.getContext(), 8),
                                    std::max<int64_t>(bytes, 1)));

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Structured ops on buffers become loops.
+// Structured ops and copies on buffers become loops over vectors, outside
+// parallel loops a parallel one. VectorLoopPlan decides how, the emitter
+// writes it.
+#include "VectorLoopEmitter.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "sparse-opt/Conversion/Passes.h"
 
 namespace sparse_opt {
@@ -28,25 +30,30 @@ void copyToGeneric(memref::CopyOp copy, RewriterBase &rewriter) {
                                                     copy.getTarget()));
 }
 
-LogicalResult toLoops(linalg::LinalgOp op, RewriterBase &rewriter) {
-  rewriter.setInsertionPoint(op);
-  bool inParallel = op->getParentOfType<scf::ParallelOp>() != nullptr;
-  FailureOr<linalg::LinalgLoops> loops =
-      inParallel ? linalg::linalgOpToLoops(rewriter, op)
-                 : linalg::linalgOpToParallelLoops(rewriter, op);
-  if (failed(loops))
-    return op.emitError("can't be lowered to loops");
-  rewriter.eraseOp(op);
-  return success();
-}
-
 struct ConvertLinalgToVector
     : public sparse_opt::impl::ConvertLinalgToVectorBase<
           ConvertLinalgToVector> {
   using Base::Base;
 
   void runOnOperation() override {
+    const TargetInfo *info = lookupTarget(target);
+    if (!info) {
+      getOperation().emitError("unknown target '")
+          << target << "', expected one of " << targetNames();
+      return signalPassFailure();
+    }
     IRRewriter rewriter(&getContext());
+    if (failed(prepare(rewriter)))
+      return signalPassFailure();
+    SmallVector<linalg::LinalgOp> ops;
+    getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+    for (linalg::LinalgOp op : ops)
+      if (failed(convert(op, *info, rewriter)))
+        return signalPassFailure();
+  }
+
+  /// scf.forall -> scf.parallel, memref.copy -> linalg.generic.
+  LogicalResult prepare(RewriterBase &rewriter) {
     SmallVector<scf::ForallOp> foralls;
     SmallVector<memref::CopyOp> copies;
     getOperation().walk([&](Operation *op) {
@@ -57,16 +64,41 @@ struct ConvertLinalgToVector
     });
     for (scf::ForallOp forall : foralls) {
       rewriter.setInsertionPoint(forall);
-      if (failed(scf::forallToParallelLoop(rewriter, forall)))
-        return signalPassFailure();
+      Attribute grain = forall->getAttr("kernel.grain");
+      scf::ParallelOp loop;
+      if (failed(scf::forallToParallelLoop(rewriter, forall, &loop)))
+        return failure();
+      if (grain)
+        loop->setAttr("kernel.grain", grain);
     }
     for (memref::CopyOp copy : copies)
       copyToGeneric(copy, rewriter);
-    SmallVector<linalg::LinalgOp> ops;
-    getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
-    for (linalg::LinalgOp op : ops)
-      if (failed(toLoops(op, rewriter)))
-        return signalPassFailure();
+    return success();
+  }
+
+  LogicalResult convert(linalg::LinalgOp op, const TargetInfo &info,
+                        RewriterBase &rewriter) {
+    rewriter.setInsertionPoint(op);
+    auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
+    if (!generic) {
+      FailureOr<linalg::GenericOp> general =
+          linalg::generalizeNamedOp(rewriter, op);
+      if (failed(general))
+        return op.emitError("can't be lowered to loops");
+      generic = *general;
+    }
+    if (!generic.hasPureBufferSemantics())
+      return generic.emitError("is not on buffers");
+    VectorLoopPlan plan = planVectorLoop(generic, info);
+    bool inLoop = generic->getParentOfType<scf::ParallelOp>() != nullptr;
+    if (plan.vectorLoop)
+      ++numVector;
+    else
+      ++numScalar;
+    rewriter.setInsertionPoint(generic);
+    VectorLoopEmitter(rewriter, generic, plan).emit(!inLoop && !plan.tiny);
+    rewriter.eraseOp(generic);
+    return success();
   }
 };
 } // namespace

@@ -33,7 +33,21 @@ static Expr ofArgument(BlockArgument argument) {
   return std::nullopt;
 }
 
-/// memref.dim of an input of the function.
+/// Size `dim` of output `number`, as @kernel_output_dims computes it.
+static Expr ofOutput(func::FuncOp func, int64_t number, int64_t dim) {
+  auto module = func->getParentOfType<ModuleOp>();
+  auto dims = module.lookupSymbol<func::FuncOp>("kernel_output_dims");
+  if (!dims)
+    return std::nullopt;
+  for (BlockArgument argument : func.getArguments())
+    if (auto output = func.getArgAttrOfType<IntegerAttr>(
+            argument.getArgNumber(), "kernel.output"))
+      if (output.getInt() < number)
+        dim += cast<MemRefType>(argument.getType()).getRank();
+  return upperBound(dims.front().getTerminator()->getOperand(dim));
+}
+
+/// memref.dim of an input or output of the function.
 static Expr ofDim(memref::DimOp dim) {
   auto argument = dyn_cast<BlockArgument>(dim.getSource());
   std::optional<int64_t> index = dim.getConstantIndex();
@@ -43,8 +57,10 @@ static Expr ofDim(memref::DimOp dim) {
   auto type = cast<MemRefType>(argument.getType());
   if (!func || !type.isDynamicDim(*index))
     return std::nullopt;
-  auto names = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
-                                                "kernel.input_symbols");
+  unsigned number = argument.getArgNumber();
+  if (auto output = func.getArgAttrOfType<IntegerAttr>(number, "kernel.output"))
+    return ofOutput(func, output.getInt(), *index);
+  auto names = func.getArgAttrOfType<ArrayAttr>(number, "kernel.input_symbols");
   if (!names)
     return std::nullopt;
   auto name = cast<StringAttr>(names[type.getDynamicDimIndex(*index)]);

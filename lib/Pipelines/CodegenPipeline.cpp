@@ -50,6 +50,7 @@ void sparse_opt::buildTargetCodegenPipeline(OpPassManager &pm,
   ConvertLinalgToVectorOptions vector;
   vector.target = target.name.str();
   pm.addPass(createConvertLinalgToVector(vector));
+  pm.addPass(createExpandMath());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // 3. One arena, launches, entry points.

@@ -5,7 +5,9 @@
 // empty-tensor elimination before it, then computes in place.
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "sparse-opt/Transforms/Passes.h"
 
 namespace sparse_opt {
@@ -28,6 +30,7 @@ struct BindBuffers
     for (auto func : getOperation().getOps<func::FuncOp>())
       if (func.isPublic() && !func.isExternal()) {
         bindInputs(func);
+        unshareDestinations(func);
         if (failed(bindResults(func)))
           return signalPassFailure();
       }
@@ -53,6 +56,26 @@ struct BindBuffers
     func.setType(builder.getFunctionType(types, func.getResultTypes()));
   }
 
+  /// Each op that computes in a fresh or filled tensor gets its own: shared
+  /// ones would have to be copied.
+  static void unshareDestinations(func::FuncOp func) {
+    SmallVector<Operation *> fresh;
+    func.walk([&](Operation *op) {
+      if (isa<tensor::EmptyOp, linalg::FillOp>(op))
+        fresh.push_back(op);
+    });
+    for (Operation *op : llvm::reverse(fresh)) {
+      if (op->use_empty())
+        op->erase();
+      else
+        for (OpOperand &use : llvm::make_early_inc_range(
+                 llvm::drop_begin(op->getResult(0).getUses()))) {
+          OpBuilder builder(op);
+          use.set(builder.clone(*op)->getResult(0));
+        }
+    }
+  }
+
   LogicalResult bindResults(func::FuncOp func) {
     Operation *ret = func.front().getTerminator();
     OpBuilder builder(ret);
@@ -63,15 +86,28 @@ struct BindBuffers
               func.getNumArguments(), bufferType(result.getType()),
               attrs.getDictionary(&getContext()), func.getLoc())))
         return failure();
-      bufferization::MaterializeInDestinationOp::create(
-          builder, func.getLoc(), TypeRange(), result,
-          func.getArguments().back(), /*restrict=*/true, /*writable=*/true);
+      materialize(builder, result, func.getArguments().back());
     }
     func::ReturnOp::create(builder, ret->getLoc());
     ret->erase();
     func.removeResAttrsAttr();
     func.setType(builder.getFunctionType(func.getArgumentTypes(), {}));
     return success();
+  }
+
+  /// First in a tensor, so that bufferisation sees that other values can't live
+  /// in the destination; the copy to the buffer itself then folds away.
+  static void materialize(OpBuilder &builder, Value result, Value buffer) {
+    Location loc = result.getLoc();
+    OpBuilder entry = OpBuilder::atBlockBegin(buffer.getParentBlock());
+    Value destination = bufferization::ToTensorOp::create(
+        entry, loc, result.getType(), buffer, /*restrict=*/true,
+        /*writable=*/true);
+    auto inTensor = bufferization::MaterializeInDestinationOp::create(
+        builder, loc, result, destination);
+    bufferization::MaterializeInDestinationOp::create(
+        builder, loc, TypeRange(), inTensor.getResult(), buffer,
+        /*restrict=*/false, /*writable=*/true);
   }
 };
 } // namespace

@@ -31,18 +31,39 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "mlir::ModuleOp"> {
   let summary = "Lower linalg on buffers to vector loops";
   let description = [{
     Every structured op and `memref.copy` on buffers becomes loops, outside
-    parallel loops a parallel one. `scf.forall` becomes `scf.parallel`.
+    parallel loops a parallel one with a grain (`kernel.grain`). One loop
+    becomes vectors of the target's width, with masked tails of the same
+    formula: the one along which most operands are contiguous. Sums over it
+    use several vectors, combined in a fixed order. Values that don't change
+    along a loop are computed outside of it. A body that has no vector form
+    (regions, integer division, i1 in memory) runs in plain loops. `scf.forall`
+    becomes `scf.parallel`.
     Example: `test/Conversion/convert-linalg-to-vector.mlir`.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"x86-64-v4\"",
            "name of the target, as --march spells it">];
+  let statistics = [
+    Statistic<"numVector", "vector-ops", "Structured ops in vectors">,
+    Statistic<"numScalar", "scalar-ops", "Structured ops in plain loops">];
   let dependentDialects = ["mlir::arith::ArithDialect",
                            "mlir::affine::AffineDialect",
                            "mlir::linalg::LinalgDialect",
                            "mlir::math::MathDialect",
                            "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect",
+                           "mlir::vector::VectorDialect"];
+}
+
+def ExpandMath : Pass<"expand-math"> {
+  let summary = "Expand f32 math functions to polynomials";
+  let description = [{
+    exp, expm1, erf, tanh, log, log2 and log1p of f32, scalar and vector
+    alike, by upstream's approximations (a few ulp). Others stay for libm.
+    Example: `test/Conversion/expand-math.mlir`.
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::math::MathDialect",
                            "mlir::vector::VectorDialect"];
 }
 

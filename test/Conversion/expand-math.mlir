@@ -1,0 +1,21 @@
+// RUN: sparse-opt %s --expand-math | FileCheck %s
+
+// CHECK-LABEL: func.func @polynomials
+// CHECK-NOT: math.exp
+// CHECK-NOT: math.erf
+// CHECK: math.fma {{.*}} : vector<16xf32>
+func.func @polynomials(%x: f32, %v: vector<16xf32>) -> (f32, vector<16xf32>) {
+  %a = math.exp %x : f32
+  %b = math.erf %v : vector<16xf32>
+  return %a, %b : f32, vector<16xf32>
+}
+
+// Large angles need libm, and so does double precision.
+// CHECK-LABEL: func.func @libm
+// CHECK: math.sin
+// CHECK: math.exp
+func.func @libm(%x: f32, %d: f64) -> (f32, f64) {
+  %a = math.sin %x : f32
+  %b = math.exp %d : f64
+  return %a, %b : f32, f64
+}
