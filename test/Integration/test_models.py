@@ -39,8 +39,8 @@ def compile_model(model, out, *flags):
     done = subprocess.run(
         [os.environ.get("SPARSE_OPT", "sparse-opt"), "compile", model, "-o", out,
          *flags], capture_output=True, text=True)
-    if done.returncode:
-        raise AssertionError(f"compile {model.name}: {done.stderr}")
+    if done.returncode or done.stderr:  # quiet in a pipe
+        raise AssertionError(f"compile {model.name}: {done.stderr[:2000]}")
 
 
 class Model:
