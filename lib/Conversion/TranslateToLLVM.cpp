@@ -3,6 +3,7 @@
 // The last step in IR: MLIR's LLVM dialect to an llvm::Module for one CPU.
 // Optimising it and writing objects is lib/Target's.
 #include "sparse-opt/Conversion/TranslateToLLVM.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -37,9 +38,21 @@ static LogicalResult setTarget(llvm::Module &module, ModuleOp source,
   return success();
 }
 
+/// What an argument stood for has been used; LLVM IR has no place for it.
+static void dropArgumentRoles(ModuleOp module) {
+  for (auto func : module.getOps<FunctionOpInterface>())
+    for (unsigned i = 0, e = func.getNumArguments(); i != e; ++i) {
+      SmallVector<NamedAttribute> roles = llvm::to_vector(func.getArgAttrs(i));
+      for (NamedAttribute role : roles)
+        if (role.getName().getValue().starts_with("kernel."))
+          func.removeArgAttr(i, role.getName());
+    }
+}
+
 std::unique_ptr<llvm::Module>
 sparse_opt::translateToLLVM(ModuleOp module, const TargetInfo &target,
                             llvm::LLVMContext &context) {
+  dropArgumentRoles(module);
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
