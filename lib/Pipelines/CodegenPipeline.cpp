@@ -33,7 +33,9 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm) {
   pm.addPass(createKernelBindSymbols());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  // 2. Weights out of the IR, results into the caller's memory.
+  // 2. What no region claimed becomes plain loop nests.
+  pm.addPass(createLinalgDecomposeAggregates());
+  // 3. Weights out of the IR, results into the caller's memory.
   pm.addPass(createKernelExternalizeWeights());
   pm.addPass(createKernelBindBuffers());
   pm.addPass(createCanonicalizerPass());

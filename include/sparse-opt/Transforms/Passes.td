@@ -105,4 +105,19 @@ def KernelBindBuffers : Pass<"kernel-bind-buffers", "mlir::ModuleOp"> {
                            "mlir::memref::MemRefDialect"];
 }
 
+def LinalgDecomposeAggregates : Pass<"linalg-decompose-aggregates"> {
+  let summary = "Split linalg.softmax into reductions and element-wise ops";
+  let description = [{
+    Applies to every op with linalg's aggregate interface. Runs after
+    `--kernel-form-regions`, which recognises attention by its softmax.
+
+    Example: test/Transforms/linalg-decompose-aggregates.mlir
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numDecomposed", "num-decomposed",
+                              "Ops split into loop nests">];
+}
+
 #endif
