@@ -6,7 +6,6 @@
 #include "sparse-opt/Pipelines/Stages.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "sparse-opt/Conversion/Passes.h"
 #include "sparse-opt/Pipelines/CodegenPipeline.h"
@@ -25,8 +24,7 @@ static void buildFfn(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createOnnxFoldShapes());
   pm.addPass(createOnnxFoldConstants());
   // 2. Blocks.
-  if (const PassInfo *info = PassInfo::lookup("convert-onnx-to-ffn"))
-    (void)info->addToPipeline(pm, "", [](const Twine &) { return failure(); });
+  pm.addPass(createConvertOnnxToFfn());
 }
 
 static void buildLinalg(OpPassManager &pm) {

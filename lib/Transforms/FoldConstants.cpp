@@ -7,6 +7,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "sparse-opt/Transforms/OnnxFolding.h"
 #include "sparse-opt/Transforms/Passes.h"
 
 namespace sparse_opt {
@@ -21,12 +22,11 @@ using onnx::ConstantOp;
 using onnx::NodeOp;
 
 namespace {
-struct FoldConstants : sparse_opt::impl::OnnxFoldConstantsBase<FoldConstants> {
-  using OnnxFoldConstantsBase::OnnxFoldConstantsBase;
-
-  void runOnOperation() override {
+class ConstantFolder {
+public:
+  ConstantFoldingCounts run(ModuleOp module) {
     SmallVector<NodeOp> nodes;
-    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+    module.walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (auto node = dyn_cast<NodeOp>(op))
         nodes.push_back(node);
       countResources(op);
@@ -34,8 +34,7 @@ struct FoldConstants : sparse_opt::impl::OnnxFoldConstantsBase<FoldConstants> {
     for (NodeOp node : nodes)
       if (foldOrShare(node))
         eraseFolded(node);
-    evaluated.clear();
-    resourceUses.clear();
+    return counts;
   }
 
 private:
@@ -57,21 +56,38 @@ private:
 
   SmallVector<Evaluated> evaluated;
   llvm::StringMap<unsigned> resourceUses;
+  ConstantFoldingCounts counts;
+};
+
+struct FoldConstants : sparse_opt::impl::OnnxFoldConstantsBase<FoldConstants> {
+  using OnnxFoldConstantsBase::OnnxFoldConstantsBase;
+
+  void runOnOperation() override {
+    ConstantFoldingCounts counts = foldConstants(getOperation());
+    numFolded += counts.folded;
+    numShared += counts.shared;
+    numTooLarge += counts.tooLarge;
+    numFreed += counts.freedBytes;
+  }
 };
 } // namespace
+
+ConstantFoldingCounts sparse_opt::foldConstants(ModuleOp module) {
+  return ConstantFolder().run(module);
+}
 
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
 
-void FoldConstants::countResources(Operation *op) {
+void ConstantFolder::countResources(Operation *op) {
   if (isa<ConstantOp, NodeOp>(op))
     op->getAttrDictionary().walk([&](DenseResourceElementsAttr resource) {
       ++resourceUses[resource.getRawHandle().getKey()];
     });
 }
 
-void FoldConstants::release(ConstantOp constant) {
+void ConstantFolder::release(ConstantOp constant) {
   // An entry must not outlive its operands: their memory is used again.
   Value value = constant.getResult();
   llvm::erase_if(evaluated, [&](const Evaluated &entry) {
@@ -82,15 +98,15 @@ void FoldConstants::release(ConstantOp constant) {
           dyn_cast<DenseResourceElementsAttr>(constant.getValue())) {
     DenseResourceElementsHandle handle = resource.getRawHandle();
     if (handle.getBlob() && --resourceUses[handle.getKey()] == 0) {
-      numFreed += handle.getBlob()->getData().size();
-      DenseResourceElementsHandle::getManagerInterface(&getContext())
+      counts.freedBytes += handle.getBlob()->getData().size();
+      DenseResourceElementsHandle::getManagerInterface(constant.getContext())
           .update(handle.getKey(), AsmResourceBlob());
     }
   }
   constant.erase();
 }
 
-void FoldConstants::eraseFolded(NodeOp node) {
+void ConstantFolder::eraseFolded(NodeOp node) {
   llvm::SmallSetVector<Operation *, 4> operands;
   for (Value operand : node.getOperands())
     operands.insert(operand.getDefiningOp());
@@ -125,8 +141,8 @@ static int64_t bytesOf(RankedTensorType type) {
   return type.getNumElements() * getElementBytes(type.getElementType());
 }
 
-bool FoldConstants::isWorthwhile(NodeOp node,
-                                 ArrayRef<std::optional<ConstantData>> inputs) {
+bool ConstantFolder::isWorthwhile(
+    NodeOp node, ArrayRef<std::optional<ConstantData>> inputs) {
   constexpr int64_t smallBytes = 64 << 10, growth = 8;
   int64_t largest = 0;
   for (const std::optional<ConstantData> &input : inputs)
@@ -138,7 +154,7 @@ bool FoldConstants::isWorthwhile(NodeOp node,
         !getElementBytes(type.getElementType()))
       return false;
     if (bytesOf(type) > smallBytes && bytesOf(type) > growth * largest) {
-      ++numTooLarge;
+      ++counts.tooLarge;
       return false;
     }
   }
@@ -161,8 +177,8 @@ static ElementsAttr shareResource(NodeOp node) {
 }
 
 ElementsAttr
-FoldConstants::evaluate(NodeOp node, Folder folder, unsigned index,
-                        ArrayRef<std::optional<ConstantData>> inputs) {
+ConstantFolder::evaluate(NodeOp node, Folder folder, unsigned index,
+                         ArrayRef<std::optional<ConstantData>> inputs) {
   if (!inputs.empty() && inputs[0])
     if (ElementsAttr shared = shareResource(node))
       return shared;
@@ -176,12 +192,12 @@ FoldConstants::evaluate(NodeOp node, Folder folder, unsigned index,
   if (folded)
     return value;
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
-    DenseResourceElementsHandle::getManagerInterface(&getContext())
+    DenseResourceElementsHandle::getManagerInterface(node.getContext())
         .update(resource.getRawHandle().getKey(), AsmResourceBlob());
   return {};
 }
 
-bool FoldConstants::foldOrShare(NodeOp node) {
+bool ConstantFolder::foldOrShare(NodeOp node) {
   StringRef domain = node.getDomain().value_or("");
   Folder folder = lookupElementwiseFolder(node);
   if (!folder)
@@ -200,7 +216,7 @@ bool FoldConstants::foldOrShare(NodeOp node) {
         entry.results[0]->getBlock() == node->getBlock()) {
       for (auto [old, value] : llvm::zip(node->getResults(), entry.results))
         old.replaceAllUsesWith(value.getResult());
-      ++numShared;
+      ++counts.shared;
       return true;
     }
   Evaluated entry{node.getOpTypeAttr(), node.getAttrs(), operands, {}};
@@ -218,6 +234,6 @@ bool FoldConstants::foldOrShare(NodeOp node) {
     entry.results.push_back(constant);
   }
   evaluated.push_back(std::move(entry));
-  ++numFolded;
+  ++counts.folded;
   return true;
 }

@@ -5,6 +5,7 @@
 // leaves computes with data. Values of constants are `--onnx-fold-constants`.
 #include "SimplifyLayout.h"
 #include "sparse-opt/Analysis/ConstantData.h"
+#include "sparse-opt/Transforms/OnnxFolding.h"
 #include "sparse-opt/Transforms/Passes.h"
 
 namespace sparse_opt {
@@ -34,7 +35,7 @@ struct FoldShapes : sparse_opt::impl::OnnxFoldShapesBase<FoldShapes> {
         [&](NodeOp node) { nodes.push_back(node); });
     for (NodeOp node : nodes)
       simplify(node, shapes, tensors);
-    eraseDead(function);
+    numErased += eraseDeadNodes(function);
     updateSignature(function, shapes);
     recordChecks(function, shapes);
   }
@@ -47,7 +48,6 @@ private:
                     DimTensors &tensors);
   void nameShape(NodeOp node, const SymbolicShapes &shapes,
                  DimTensors &tensors);
-  void eraseDead(func::FuncOp function);
   void updateSignature(func::FuncOp function, const SymbolicShapes &shapes);
   void recordChecks(func::FuncOp function, const SymbolicShapes &shapes);
 };
@@ -178,18 +178,20 @@ void FoldShapes::simplify(NodeOp node, SymbolicShapes &shapes,
   ++numSimplified;
 }
 
-void FoldShapes::eraseDead(func::FuncOp function) {
+unsigned sparse_opt::eraseDeadNodes(func::FuncOp function) {
   SmallVector<Operation *> ops;
   function.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (isa<NodeOp, onnx::ConstantOp, onnx::DimsOp, onnx::NoneOp, ffn::BlockOp>(
             op))
       ops.push_back(op);
   });
+  unsigned erased = 0;
   for (Operation *op : llvm::reverse(ops))
     if (op->use_empty()) {
-      ++numErased;
+      ++erased;
       op->erase();
     }
+  return erased;
 }
 
 void FoldShapes::updateSignature(func::FuncOp function,

@@ -27,6 +27,35 @@ def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "mlir::ModuleOp"> {
                            "sparse_opt::kernel::KernelDialect"];
 }
 
+def ConvertOnnxToFfn : Pass<"convert-onnx-to-ffn", "mlir::ModuleOp"> {
+  let summary = "Recognise feed-forward blocks and make them ffn.block";
+  let description = [{
+    A block ends in a MatMul or Gemm with a constant weight. What is in front
+    of it up to one or two linear layers (MatMul or Gemm with a constant
+    weight, a bias on either side or in BiasGelu; Split or Slice of one fused
+    weight) is taken as a function and recognised by its values, so every
+    spelling of ReLU, ReLU^2, SiLU, GELU, its tanh form and QuickGELU counts,
+    plain or gated (dReLU and bilinear gates included). Float Casts and
+    reshapes that keep rows may stand in between. Residual and norm stay
+    outside. Weights are transposed and cut at compile time.
+
+    A block is named by its down projection (`ffn.N` when unnamed). Declines
+    when a hidden value is read elsewhere, a weight isn't constant or an
+    activation is unknown; `sparse-opt inspect` lists these with the reason.
+    Run `--onnx-fold-constants` and `--onnx-fold-shapes` before.
+    Example: `test/Conversion/convert-onnx-to-ffn.mlir`.
+  }];
+  let options = [
+    Option<"explain", "explain", "bool", "false",
+           "Say at each product behind an activation why it ends no block">];
+  let statistics = [
+    Statistic<"numBlocks", "blocks", "Blocks recognised">,
+    Statistic<"numGated", "gated-blocks", "Blocks with a gate">,
+    Statistic<"numDeclined", "declined", "Products behind an activation that "
+                                         "end no block">];
+  let dependentDialects = ["ffn::FfnDialect", "onnx::OnnxDialect"];
+}
+
 def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "mlir::ModuleOp"> {
   let summary = "Lower linalg on buffers to vector loops";
   let description = [{
