@@ -135,6 +135,7 @@ static TensorShapeProto::Dimension *rowsOfFirst(InferenceContext &ctx) {
   return shape->add_dim();
 }
 
+/// Result 1 is a mask of one index a batch.
 /// ids, segments, word, position and segment embeddings, gamma, beta, ...
 static void embedLayerNormalization(InferenceContext &ctx) {
   sameElement(ctx, 2, 0);
@@ -145,6 +146,10 @@ static void embedLayerNormalization(InferenceContext &ctx) {
   if (width && pb::hasInputShape(ctx, 2) &&
       pb::getInputShape(ctx, 2).dim_size() == 2)
     *width = pb::getInputShape(ctx, 2).dim(1);
+  if (width && ctx.getNumOutputs() > 1)
+    *resultShape(ctx, 1)->add_dim() = pb::getInputShape(ctx, 0).dim(0);
+  if (width && ctx.getNumOutputs() > 2)
+    *resultShape(ctx, 2) = *resultShape(ctx, 0);
 }
 
 /// input, weights [width, q + k + v], bias, ...

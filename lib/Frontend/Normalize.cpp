@@ -249,22 +249,9 @@ static std::string whyNotConvertible(pb::GraphProto &graph) {
   return why;
 }
 
-/// Scale and bias of GroupNormalization changed from one per group to one per
-/// channel in opset 21; the converter calls the two compatible.
-static bool hasGroupNormalization(pb::GraphProto &graph) {
-  bool found = false;
-  forEachGraph(graph, [&](pb::GraphProto &each) {
-    for (const auto &node : each.node())
-      found |= node.op_type() == "GroupNormalization" && node.domain().empty();
-  });
-  return found;
-}
-
 LogicalResult frontend::convertOpset(pb::ModelProto &model, int64_t opset,
                                      const Report &report) {
   int64_t source = importedOpset(model, "");
-  if (opset > 20 && hasGroupNormalization(*model.mutable_graph()))
-    opset = 20;
   if (source == 0 || source >= opset)
     return success();
   std::string why = whyNotConvertible(*model.mutable_graph());

@@ -132,11 +132,13 @@ LogicalResult Weights::takeExternal(pb::TensorProto &tensor,
   if (failed(file))
     return failure();
   uint64_t size = (*file)->getBufferSize();
-  if (range->offset > size || needed > size - range->offset ||
-      range->length.value_or(needed) != needed)
-    return report.error(what + " needs " + Twine(needed) + " bytes at offset " +
-                        Twine(range->offset) + " of '" + range->location +
-                        "', which has " + Twine(size));
+  std::string needs = (what + " needs " + Twine(needed) + " bytes at offset " +
+                       Twine(range->offset) + " of '" + range->location + "'")
+                          .str();
+  if (range->length && *range->length != needed)
+    return report.error(needs + ", not " + Twine(*range->length));
+  if (range->offset > size || needed > size - range->offset)
+    return report.error(needs + ", which has " + Twine(size));
   tensor.clear_external_data();
   tensor.clear_data_location();
   StringRef bytes = (*file)->getBuffer().substr(range->offset, needed);

@@ -3,10 +3,12 @@
 // Imports ONNX files and prints the `onnx` stage, for tests of the importer
 // alone: no passes, no code generation.
 #include "mlir/IR/AsmState.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "sparse-opt/Frontend/Import.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -20,12 +22,15 @@ static cl::opt<int64_t>
     opset("opset", cl::desc("canonical opset"),
           cl::init(sparse_opt::ImportOptions().canonicalOpset));
 static cl::opt<bool> locations("locations", cl::desc("print locations"));
+static cl::opt<bool> resources("resources", cl::desc("print weights too"));
 static cl::opt<bool> quiet("quiet", cl::desc("print nothing"));
 
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   cl::ParseCommandLineOptions(argc, argv, "sparse-opt importer\n");
   mlir::MLIRContext context;
+  llvm::SourceMgr sources;
+  mlir::SourceMgrDiagnosticHandler printer(sources, &context);
   sparse_opt::ImportOptions options;
   options.allowExternal = allowExternal;
   options.canonicalOpset = opset;
@@ -33,7 +38,8 @@ int main(int argc, char **argv) {
   if (!module)
     return 1;
   mlir::OpPrintingFlags flags;
-  flags.elideLargeResourceString(64);
+  if (!resources)
+    flags.elideLargeResourceString(64);
   if (locations)
     flags.enableDebugInfo(true).useLocalScope();
   if (!quiet)
