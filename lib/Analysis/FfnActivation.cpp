@@ -274,9 +274,10 @@ static bool isClose(double value, double expected, double scale) {
 /// Points from -12 to 12 and some far away, without 0 where spellings by
 /// division are undefined.
 static Samples grid() {
-  Samples points{-60, -30, 30, 60};
+  Samples points{-60, -30};
   for (double x = -12.05; x < 12.1; x += 0.241)
     points.push_back(x);
+  points.append({30, 60});
   return points;
 }
 
@@ -312,15 +313,25 @@ sparse_opt::classifyCone(Value value, const ElementwiseCone &cone) {
         const Samples *values = evaluator.get(value);
         if (!values)
           return std::nullopt;
+        auto expected = [&](size_t i) {
+          return apply(kind, inputs[gate][i]) *
+                 (gated ? apply(upKind, inputs[1 - gate][i]) : 1);
+        };
+        // Every kind is the identity (or its square) far to the right: the
+        // last sample, at the largest gate and up, shows the scale.
+        double scale = values->back() / expected(values->size() - 1);
+        if (!std::isfinite(scale) || scale == 0)
+          continue;
+        if (std::fabs(scale - 1) < 1e-4)
+          scale = 1;
         bool equal = true;
-        for (size_t i = 0; i < values->size() && equal; ++i) {
-          double up = gated ? apply(upKind, inputs[1 - gate][i]) : 1;
-          equal = isClose((*values)[i], apply(kind, inputs[gate][i]) * up,
-                          std::fmax(1, std::fabs(up)));
-        }
+        for (size_t i = 0; i < values->size() && equal; ++i)
+          equal =
+              isClose((*values)[i] / scale, expected(i),
+                      gated ? std::fmax(1, std::fabs(inputs[1 - gate][i])) : 1);
         if (!equal)
           continue;
-        FfnActivations result{kind, std::nullopt, gate};
+        FfnActivations result{kind, std::nullopt, gate, scale};
         if (upKind != Activation::Identity)
           result.up = upKind;
         return result;

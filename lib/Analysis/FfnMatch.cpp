@@ -58,11 +58,18 @@ static std::optional<int64_t> biasSize(Value value) {
   return type.getNumElements();
 }
 
+static bool isProduct(NodeOp node) {
+  return node.is("MatMul") || node.is("Gemm") ||
+         node.is("FusedMatMul", "com.microsoft");
+}
+
 static std::optional<LinearLayer> matchGemm(NodeOp node, std::string &why) {
   LinearLayer layer;
   layer.transposed = node.intAttr("transB", 0);
-  if (node.intAttr("transA", 0) || node.floatAttr("alpha", 1) != 1) {
-    why = nameOf(node) + " transposes or scales its left operand";
+  layer.alpha = node.floatAttr("alpha", 1);
+  if (node.intAttr("transA", 0) || node.intAttr("transBatchA", 0) ||
+      node.intAttr("transBatchB", 0)) {
+    why = nameOf(node) + " transposes its left operand";
     return std::nullopt;
   }
   if (Value bias = node.operandOrNull(2)) {
@@ -76,11 +83,8 @@ static std::optional<LinearLayer> matchGemm(NodeOp node, std::string &why) {
 }
 
 static std::optional<LinearLayer> matchProduct(NodeOp node, std::string &why) {
-  std::optional<LinearLayer> layer;
-  if (node.is("Gemm"))
-    layer = matchGemm(node, why);
-  else if (node.is("MatMul"))
-    layer = LinearLayer();
+  std::optional<LinearLayer> layer =
+      node.is("MatMul") ? LinearLayer() : matchGemm(node, why);
   if (!layer)
     return std::nullopt;
   layer->weight = node.getOperand(1);
@@ -180,7 +184,7 @@ std::optional<LinearLayer> sparse_opt::matchLinear(Value value,
   auto node = value.getDefiningOp<NodeOp>();
   if (!node)
     return std::nullopt;
-  if (node.is("MatMul") || node.is("Gemm"))
+  if (isProduct(node))
     return matchProduct(node, why);
   if (node.is("Add"))
     return matchBias(node, why);
@@ -390,7 +394,7 @@ static bool reshapesRows(const ElementwiseCone &cone) {
 }
 
 FfnAnswer sparse_opt::matchFfn(NodeOp node, const SymbolicShapes &shapes) {
-  if (!node.is("MatMul") && !node.is("Gemm"))
+  if (!isProduct(node))
     return {};
   ElementwiseCone cone = exploreCone(node.getOperand(0), shapes);
   // Max(x, 0) shows its nature only by its values; what has no activation by

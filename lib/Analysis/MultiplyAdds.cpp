@@ -29,8 +29,9 @@ static Dim matMul(NodeOp node, const SymbolicShapes &shapes) {
 }
 
 static Dim gemm(NodeOp node, const SymbolicShapes &shapes) {
-  return times(elements(node.getResult(0), shapes),
-               shapes.getDim(node.getOperand(0), !node.intAttr("transA", 0)));
+  return times(
+      elements(node.getResult(0), shapes),
+      shapes.getDim(node.getOperand(0), node.intAttr("transA", 0) ? -2 : -1));
 }
 
 /// Elements of the result, each a sum over one filter.
@@ -81,7 +82,7 @@ Dim sparse_opt::countMultiplyAdds(Operation *op, const SymbolicShapes &shapes) {
       {"Conv", conv},
       {"Attention", attention},
       {"com.microsoft:MatMulNBits", matMul},
-      {"com.microsoft:FusedMatMul", matMul},
+      {"com.microsoft:FusedMatMul", gemm},
       {"com.microsoft:MultiHeadAttention", attention},
       {"com.microsoft:Attention", packedAttention}};
   if (auto ffnBlock = dyn_cast<ffn::BlockOp>(op))

@@ -77,22 +77,42 @@ static void norm(NodeOp node, SymbolicShapes &shapes) {
 // Products
 //===----------------------------------------------------------------------===//
 
-static void matMul(NodeOp node, SymbolicShapes &shapes) {
-  ShapeList a = shapeOf(node, 0, shapes), b = shapeOf(node, 1, shapes);
-  if (!a || !b || a->empty() || b->empty())
+static void multiply(NodeOp node, ArrayRef<Dim> a, ArrayRef<Dim> b,
+                     SymbolicShapes &shapes) {
+  if (a.empty() || b.empty())
     return;
-  const Dim &left = a->back(),
-            &right = b->size() > 1 ? (*b)[b->size() - 2] : b->back();
+  const Dim &left = a.back();
+  const Dim &right = b.size() > 1 ? b[b.size() - 2] : b.back();
   if (left && right)
     shapes.assumeEqual(*left, *right, node);
-  DimList result = broadcastLists(a->drop_back(std::min<size_t>(2, a->size())),
-                                  b->drop_back(std::min<size_t>(2, b->size())),
-                                  shapes, node);
-  if (a->size() > 1)
-    result.push_back((*a)[a->size() - 2]);
-  if (b->size() > 1)
-    result.push_back(b->back());
+  DimList result =
+      broadcastLists(a.drop_back(std::min<size_t>(2, a.size())),
+                     b.drop_back(std::min<size_t>(2, b.size())), shapes, node);
+  if (a.size() > 1)
+    result.push_back(a[a.size() - 2]);
+  if (b.size() > 1)
+    result.push_back(b.back());
   shapes.setShape(node.getResult(0), std::move(result));
+}
+
+static void matMul(NodeOp node, SymbolicShapes &shapes) {
+  ShapeList a = shapeOf(node, 0, shapes), b = shapeOf(node, 1, shapes);
+  if (a && b)
+    multiply(node, *a, *b, shapes);
+}
+
+/// com.microsoft FusedMatMul: either side may be transposed.
+static void fusedMatMul(NodeOp node, SymbolicShapes &shapes) {
+  ShapeList a = shapeOf(node, 0, shapes), b = shapeOf(node, 1, shapes);
+  if (!a || !b || a->size() < 2 || b->size() < 2 ||
+      node.intAttr("transBatchA", 0) || node.intAttr("transBatchB", 0))
+    return;
+  DimList left = toList(*a), right = toList(*b);
+  if (node.intAttr("transA", 0))
+    std::swap(left.back(), left[left.size() - 2]);
+  if (node.intAttr("transB", 0))
+    std::swap(right.back(), right[right.size() - 2]);
+  multiply(node, left, right, shapes);
 }
 
 /// MatMulInteger, QLinearMatMul and MatMulNBits keep b elsewhere.
@@ -259,6 +279,7 @@ static llvm::StringMap<ShapeRule> makeRules() {
       {"com.microsoft:SkipSimplifiedLayerNormalization", norm},
       {"com.microsoft:SimplifiedLayerNormalization", norm},
       {"com.microsoft:LayerNormalization", norm},
+      {"com.microsoft:FusedMatMul", fusedMatMul},
       {"com.microsoft:MatMulNBits", quantizedMatMul},
       {"com.microsoft:MultiHeadAttention", multiHeadAttention},
       {"com.microsoft:Attention", packedAttention}};

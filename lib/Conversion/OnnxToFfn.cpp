@@ -27,9 +27,11 @@ class BlockBuilder {
 public:
   BlockBuilder(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
 
-  /// The layer's columns of its weight as an in x size matrix of `element`.
-  Value weight(const LinearLayer &layer, Type element) {
+  /// The layer's columns of its weight, times `scale`, as an in x size matrix
+  /// of `element`.
+  Value weight(const LinearLayer &layer, Type element, double scale = 1) {
     Value value = layer.weight;
+    scale *= layer.alpha;
     if (layer.size != layer.out)
       value = slice(value, layer, layer.transposed ? 0 : 1);
     if (layer.transposed)
@@ -37,7 +39,14 @@ public:
           "Transpose", 13, value,
           RankedTensorType::get({layer.in, layer.size}, elementOf(value)),
           {builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr({1, 0}))});
-    return cast(value, element);
+    value = cast(value, element);
+    if (scale == 1)
+      return value;
+    auto scalar = RankedTensorType::get({}, element);
+    Value factor = onnx::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(scalar, builder.getFloatAttr(element, scale)));
+    return node("Mul", 14, {value, factor}, value.getType());
   }
 
   /// Its bias as a vector of `element`, or null.
@@ -239,7 +248,8 @@ void ConvertOnnxToFfn::replace(const FfnMatch &match, SymbolicShapes &shapes,
       builder, down.getLoc(), RankedTensorType::get(shape, element),
       ffn::ActivationAttr::get(&getContext(), match.activations.activation), x,
       gate, gateBias, make.weight(match.up, element),
-      make.bias(match.up, element), make.weight(match.down, element),
+      make.bias(match.up, element),
+      make.weight(match.down, element, match.activations.scale),
       make.bias(match.down, element), upKind,
       builder.getStringAttr(name.empty() ? "ffn." + Twine(number)
                                          : Twine(name)));

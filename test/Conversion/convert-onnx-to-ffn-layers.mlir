@@ -102,3 +102,23 @@ func.func @casts(%x: tensor<?x4xf16> {onnx.dims = ["b", "4"]}) -> tensor<?x4xf16
   %t6 = onnx.node "MatMul" version 13 (%t5, %c2) : (tensor<?x8xf16>, tensor<8x4xf16>) -> tensor<?x4xf16> loc("/down")
   return %t6 : tensor<?x4xf16>
 }
+
+// Factors go into the weights: twice GELU, four times its product.
+// CHECK-LABEL: @scaled
+// CHECK: %[[W:.+]] = onnx.constant dense<1.600000e+00> : tensor<8x4xf32>
+// CHECK: ffn.block <gelu> %arg0 up(%{{.+}}, %{{.+}}) down(%[[W]])
+func.func @scaled(%x: tensor<?x4xf32> {onnx.dims = ["b", "4"]}) -> tensor<?x4xf32> {
+  %c0 = onnx.constant dense<0.1> : tensor<4x8xf32>
+  %c1 = onnx.constant dense<0.5> : tensor<8xf32>
+  %c2 = onnx.constant dense<1.41421354> : tensor<f32>
+  %c3 = onnx.constant dense<1.0> : tensor<f32>
+  %c4 = onnx.constant dense<0.2> : tensor<8x4xf32>
+  %t1 = onnx.node "MatMul" version 13 (%x, %c0) : (tensor<?x4xf32>, tensor<4x8xf32>) -> tensor<?x8xf32>
+  %t2 = onnx.node "Add" version 14 (%t1, %c1) : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  %t3 = onnx.node "Div" version 14 (%t2, %c2) : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
+  %t4 = onnx.node "Erf" version 13 (%t3) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %t5 = onnx.node "Add" version 14 (%t4, %c3) : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
+  %t6 = onnx.node "Mul" version 14 (%t2, %t5) : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  %t7 = onnx.node "com.microsoft":"FusedMatMul" version 1 (%t6, %c4) {alpha = 4.0 : f32} : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32> loc("/down")
+  return %t7 : tensor<?x4xf32>
+}

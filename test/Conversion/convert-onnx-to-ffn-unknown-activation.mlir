@@ -36,24 +36,3 @@ func.func @wrong_scale(%x: tensor<?x4xf32> {onnx.dims = ["b", "4"]}) -> tensor<?
   %t8 = onnx.node "Add" version 14 (%t7, %c5) : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
   return %t8 : tensor<?x4xf32>
 }
-
-// CHECK-LABEL: @gelu_without_half
-// CHECK-NOT: ffn.block
-func.func @gelu_without_half(%x: tensor<?x4xf32> {onnx.dims = ["b", "4"]}) -> tensor<?x4xf32> {
-  %c0 = onnx.constant dense<0.1> : tensor<4x8xf32>
-  %c1 = onnx.constant dense<0.5> : tensor<8xf32>
-  %c2 = onnx.constant dense<1.41421354> : tensor<f32>
-  %c3 = onnx.constant dense<1.0> : tensor<f32>
-  %c4 = onnx.constant dense<0.2> : tensor<8x4xf32>
-  %c5 = onnx.constant dense<0.7> : tensor<4xf32>
-  %t1 = onnx.node "MatMul" version 13 (%x, %c0) : (tensor<?x4xf32>, tensor<4x8xf32>) -> tensor<?x8xf32>
-  %t2 = onnx.node "Add" version 14 (%t1, %c1) : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
-  %t3 = onnx.node "Div" version 14 (%t2, %c2) : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
-  %t4 = onnx.node "Erf" version 13 (%t3) : (tensor<?x8xf32>) -> tensor<?x8xf32>
-  %t5 = onnx.node "Add" version 14 (%t4, %c3) : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
-  %t6 = onnx.node "Mul" version 14 (%t2, %t5) : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
-  // expected-remark@+1 {{ends no feed-forward block: its activation is none that the compiler knows}}
-  %t7 = onnx.node "MatMul" version 13 (%t6, %c4) : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32>
-  %t8 = onnx.node "Add" version 14 (%t7, %c5) : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
-  return %t8 : tensor<?x4xf32>
-}

@@ -14,13 +14,14 @@
 
 namespace sparse_opt {
 
-/// Columns [offset, offset + size) of `x weight + bias`. Weight and bias are
-/// results of `onnx.constant`.
+/// Columns [offset, offset + size) of `alpha x weight + bias`. Weight and bias
+/// are results of `onnx.constant`.
 struct LinearLayer {
   onnx::NodeOp product;
   mlir::Value x;
   mlir::Value weight;      // rank 2
   bool transposed = false; // weight is out x in
+  double alpha = 1;
   mlir::Value bias;        // may be null; as many elements as columns
   int64_t in = 0, out = 0; // of the whole weight
   int64_t offset = 0, size = 0;
@@ -49,12 +50,13 @@ struct FfnActivations {
   ffn::Activation activation;
   std::optional<ffn::Activation> up; // of gated forms, unless identity
   unsigned gate = 0;                 // the leaf that is the gate
+  double scale = 1;                  // what the down projection takes over
 };
 
-/// What `value` computes from the leaves of `cone`: `act(leaf)` for one leaf,
-/// `act(gate) * act_up(up)` for two. Decided by its values on a grid, to a
-/// tolerance that tells GELU from its tanh form and forgives constants
-/// rounded to half precision.
+/// What `value` computes from the leaves of `cone`: `scale * act(leaf)` for one
+/// leaf, `scale * act(gate) * act_up(up)` for two. Decided by its values on a
+/// grid, to a tolerance that tells GELU from its tanh form and forgives
+/// constants rounded to half precision.
 std::optional<FfnActivations> classifyCone(mlir::Value value,
                                            const ElementwiseCone &cone);
 
