@@ -203,10 +203,15 @@ LogicalResult frontend::inlineFunctions(pb::ModelProto &model,
     for (const auto &import : function.opset_import())
       if (!importedOpset(model, import.domain()))
         *model.add_opset_import() = import;
-  return guarded(report, [&] {
+  LogicalResult inlined = guarded(report, [&] {
     pb::inliner::InlineLocalFunctions(model, /*convert_version=*/true);
     normalizeDomains(model);
   });
+  // The checker ignores bodies of functions before IR version 8, and types of
+  // their calls always.
+  return success(succeeded(inlined) &&
+                 succeeded(resolveNames(*model.mutable_graph(), report)) &&
+                 succeeded(checkModel(model, report)));
 }
 
 void frontend::dropDefaultedInputs(pb::ModelProto &model) {

@@ -20,7 +20,7 @@ llvm::LogicalResult readVersions(pb::ModelProto &model, ModelInfo &info,
 /// ONNX's checker, leaving out what it demands of types and inference gives.
 llvm::LogicalResult checkModel(pb::ModelProto &model, const Report &report);
 
-/// Replaces calls of the model's functions by their bodies.
+/// Replaces calls of the model's functions by their bodies, and checks again.
 llvm::LogicalResult inlineFunctions(pb::ModelProto &model,
                                     const Report &report);
 
