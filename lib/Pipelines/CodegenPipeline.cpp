@@ -33,9 +33,13 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm) {
   pm.addPass(createKernelBindSymbols());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  // 2. What no region claimed becomes plain loop nests.
+  // 2. Regions worth one kernel each; their weights are packed.
+  pm.addPass(createKernelFormRegions());
+  // 3. Softmax outside attention.
   pm.addPass(createLinalgDecomposeAggregates());
-  // 3. Weights out of the IR, results into the caller's memory.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  // 4. Weights out of the IR, results into the caller's memory.
   pm.addPass(createKernelExternalizeWeights());
   pm.addPass(createKernelBindBuffers());
   pm.addPass(createCanonicalizerPass());

@@ -49,6 +49,74 @@ std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue) {
       k, n, llvm::divideCeil(n, panelColumns), epilogueLines(epilogue));
 }
 
+namespace {
+struct AttentionShape {
+  const char *q, *k, *v, *out; ///< results of the maps
+};
+} // namespace
+
+static AttentionShape shapeOf(Layout layout) {
+  switch (layout) {
+  case Layout::Interleaved:
+    return {"b, m, h, d", "b, n, h, d", "b, n, h, e", "b, m, h, e"};
+  case Layout::Split:
+    return {"b, h, m, d", "b, h, d, n", "b, h, n, e", "b, h, m, e"};
+  case Layout::Odd:
+    return {"m, d, h, b", "n, d, h, b", "n, e, h, b", "b, e, h, m"};
+  }
+  llvm_unreachable("unknown layout");
+}
+
+/// memref type of an operand whose map has these results.
+static std::string typeOf(llvm::StringRef results, int64_t heads, int64_t d,
+                          int64_t e) {
+  std::string type = "memref<";
+  for (char loop : results) {
+    if (loop == 'h')
+      type += std::to_string(heads) + "x";
+    else if (loop == 'd')
+      type += std::to_string(d) + "x";
+    else if (loop == 'e')
+      type += std::to_string(e) + "x";
+    else if (loop != ',' && loop != ' ')
+      type += "?x";
+  }
+  return type + "f32>";
+}
+
+std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
+                                      Layout layout) {
+  AttentionShape shape = shapeOf(layout);
+  auto map = [](const char *results) {
+    return llvm::formatv("affine_map<(b, h, m, n, d, e) -> ({0})>", results)
+        .str();
+  };
+  return llvm::formatv(
+      R"(func.func @f(%q: {0}, %k: {1}, %v: {2}, %mask: memref<?x1x1x?xf32>,
+    %out: {3}) attributes {{llvm.emit_c_interface} {{
+  %zero = arith.constant 0.0 : f32
+  %factor = arith.constant 0.125 : f32
+  kernel.attention %q, %k, %v extras(%mask : memref<?x1x1x?xf32>)
+      outs(%out : {3}) maps [{4}, {5}, {6}, {7}, {8}]
+  score {{
+  ^bb0(%s: f32, %a: f32):
+    %t = arith.mulf %s, %factor : f32
+    %u = arith.addf %t, %a : f32
+    kernel.yield %u : f32
+  } probability {{
+  ^bb0(%p: f32):
+    %nan = arith.cmpf uno, %p, %p : f32
+    %r = arith.select %nan, %zero, %p : f32
+    kernel.yield %r : f32
+  } : {0}, {1}, {2}
+  return
+})",
+      typeOf(shape.q, heads, d, e), typeOf(shape.k, heads, d, e),
+      typeOf(shape.v, heads, d, e), typeOf(shape.out, heads, d, e),
+      map(shape.q), map(shape.k), map(shape.v), map("b, 0, 0, n"),
+      map(shape.out));
+}
+
 std::vector<float> sparse_opt::pack(const std::vector<float> &weight, int64_t k,
                                     int64_t n) {
   int64_t panels = llvm::divideCeil(n, panelColumns);

@@ -13,6 +13,17 @@ enum class Epilogue { None, Bias, Gelu, Residual };
 /// A function @f(x, weight, bias, residual, out) with one product.
 std::string productText(int64_t k, int64_t n, Epilogue epilogue);
 
+/// How an attention's operands lie in memory.
+enum class Layout {
+  Interleaved, ///< q, k, v, out [b, s, h, d], as a projection leaves them
+  Split,       ///< q, v, out [b, h, s, d] and k [b, h, d, s]
+  Odd,         ///< [s, d, h, b] for q, k and v, [b, e, h, m] for out
+};
+
+/// A function @f(q, k, v, mask, out): score s * 0.125 + mask[b, 0, 0, n],
+/// probability p or, for a NaN, 0.
+std::string attentionText(int64_t heads, int64_t d, int64_t e, Layout layout);
+
 /// K x N, row-major, in panels.
 std::vector<float> pack(const std::vector<float> &weight, int64_t k, int64_t n);
 

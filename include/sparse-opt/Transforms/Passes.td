@@ -120,4 +120,33 @@ def LinalgDecomposeAggregates : Pass<"linalg-decompose-aggregates"> {
                               "Ops split into loop nests">];
 }
 
+def KernelFormRegions : Pass<"kernel-form-regions", "mlir::ModuleOp"> {
+  let summary = "Make products and attentions one region op each";
+  let description = [{
+    A contraction with a constant right side and the element-wise ops after
+    it, as long as all their uses end in one result, become `kernel.product`
+    with the weight packed; other operands of the chain must be of the
+    result's shape, of its last dimension, or single elements. A softmax
+    between two contractions becomes `kernel.attention`; transpositions,
+    reshapes that cancel and constant factors around it move into its maps and
+    its score. Rounding may differ by the order of constant factors. A
+    contraction without a constant side or with a broadcast left side, and a
+    softmax that is used otherwise, stay linalg. Packed originals that nothing
+    else uses are freed.
+    Example: `test/Transforms/kernel-form-regions.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numProducts", "products", "Products formed">,
+    Statistic<"numPlainContractions", "plain-contractions",
+              "Contractions left as linalg">,
+    Statistic<"numAttentions", "attentions", "Attentions formed">,
+    Statistic<"numPlainSoftmaxes", "plain-softmaxes",
+              "Softmaxes left as linalg">,
+    Statistic<"numFreed", "freed", "Unpacked weights whose memory was freed">];
+  let dependentDialects = ["kernel::KernelDialect",
+                           "mlir::arith::ArithDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 #endif

@@ -3,6 +3,7 @@
 // Implementation of the builder that all kernel lowerings share.
 #include "Emitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -51,8 +52,32 @@ Value Emitter::select(Value condition, Value a, Value b) {
   return createOrFold<arith::SelectOp>(condition, a, b);
 }
 
+/// What sizes `memref` was made with, through ops that make one: scratch must
+/// be sized by the function's arguments, not by a view.
+static OpFoldResult sizeOf(Emitter &b, Value memref, unsigned dim) {
+  if (auto cast = memref.getDefiningOp<memref::CastOp>())
+    return sizeOf(b, cast.getSource(), dim);
+  if (auto expand = memref.getDefiningOp<memref::ExpandShapeOp>())
+    return expand.getMixedOutputShape()[dim];
+  if (auto alloc = memref.getDefiningOp<memref::AllocOp>())
+    return alloc.getMixedSizes()[dim];
+  if (auto view = memref.getDefiningOp<memref::ReinterpretCastOp>())
+    return view.getMixedSizes()[dim];
+  if (auto collapse = memref.getDefiningOp<memref::CollapseShapeOp>()) {
+    Value product = b.index(1);
+    for (int64_t source : collapse.getReassociationIndices()[dim])
+      product = b.mul(product, b.size(collapse.getSrc(), source));
+    return product;
+  }
+  return b.createOrFold<memref::DimOp>(memref, static_cast<int64_t>(dim));
+}
+
 Value Emitter::size(Value memref, unsigned dim) {
-  return createOrFold<memref::DimOp>(memref, static_cast<int64_t>(dim));
+  auto type = cast<MemRefType>(memref.getType());
+  if (!type.isDynamicDim(dim))
+    return index(type.getDimSize(dim));
+  return getValueOrCreateConstantIndexOp(*this, getLoc(),
+                                         sizeOf(*this, memref, dim));
 }
 
 Emitter::Part Emitter::balancedPart(Value total, Value parts, Value i) {
@@ -81,6 +106,17 @@ void Emitter::loop(Value count, int64_t step,
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToStart(loop.getBody());
   body(loop.getInductionVar());
+}
+
+SmallVector<Value>
+Emitter::carry(Value begin, Value end, ValueRange first,
+               llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(*this, begin, end, index(1), first);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  scf::YieldOp::create(*this,
+                       body(loop.getInductionVar(), loop.getRegionIterArgs()));
+  return llvm::to_vector_of<Value>(loop.getResults());
 }
 
 void Emitter::ifElse(Value condition, llvm::function_ref<void()> then,

@@ -37,6 +37,11 @@ public:
   void loop(Value begin, Value end, llvm::function_ref<void(Value)> body);
   /// for i in [0, count) step `step`.
   void loop(Value count, int64_t step, llvm::function_ref<void(Value)> body);
+  /// for i in [begin, end) with values carried from turn to turn.
+  llvm::SmallVector<Value>
+  carry(Value begin, Value end, mlir::ValueRange first,
+        llvm::function_ref<llvm::SmallVector<Value>(Value, mlir::ValueRange)>
+            body);
   void ifElse(Value condition, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise);
   /// body(n) for the `n` in [first, last] that `value` has.

@@ -93,14 +93,11 @@ private:
 
   /// for k in [0, count): body, with `sums` carried.
   Sums reduce(Value count, const Sums &sums, Body body) {
-    auto loop =
-        scf::ForOp::create(b, b.index(0), count, b.index(1), ValueRange(sums));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    Sums carried(loop.getRegionIterArgs());
-    body(loop.getInductionVar(), carried);
-    scf::YieldOp::create(b, carried);
-    return llvm::to_vector_of<Value>(loop.getResults());
+    return b.carry(b.index(0), count, sums, [&](Value k, ValueRange carried) {
+      Sums next(carried);
+      body(k, next);
+      return next;
+    });
   }
 
   /// Full blocks of 16 along k, then the rest.
