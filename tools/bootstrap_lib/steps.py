@@ -39,7 +39,7 @@ class Steps:
         start = time.monotonic()
         tail = collections.deque(maxlen=self.TAIL)
         self._begin(title)
-        with open(log_path, "w") as log:
+        with open(log_path, "w", buffering=1) as log:
             log.write("$ %s\n" % " ".join(map(str, command)))
 
             def each_line(line):
