@@ -18,6 +18,7 @@ using ShapeRule = void (*)(onnx::NodeOp node, SymbolicShapes &shapes);
 /// The rule that sets the shapes of `node`'s results; null when there is none.
 ShapeRule lookupLayoutRule(onnx::NodeOp node);
 ShapeRule lookupMathRule(onnx::NodeOp node);
+ShapeRule lookupSpatialRule(onnx::NodeOp node);
 /// The rule that computes contents from contents; null when there is none.
 ShapeRule lookupContentRule(onnx::NodeOp node);
 

@@ -239,22 +239,40 @@ static void packedAttention(NodeOp node, SymbolicShapes &shapes) {
   shapes.setShape(node.getResult(0), {(*x)[0], (*x)[1], width});
 }
 
-/// ai.onnx Attention, operands of rank 3 or 4.
+/// ai.onnx Attention, operands of rank 3 (heads side by side) or 4: result,
+/// keys and values with the past in front, scores.
 static void attention(NodeOp node, SymbolicShapes &shapes) {
-  ShapeList query = shapeOf(node, 0, shapes), value = shapeOf(node, 2, shapes);
-  if (!query || !value || query->size() != value->size() || query->size() < 3)
+  ShapeList query = shapeOf(node, 0, shapes), key = shapeOf(node, 1, shapes),
+            value = shapeOf(node, 2, shapes);
+  if (!query || !key || !value || query->size() < 3 || query->size() > 4 ||
+      key->size() != query->size() || value->size() != query->size())
     return;
+  bool flat = query->size() == 3;
+  Dim heads = flat ? Dim(DimExpr(node.intAttr("q_num_heads", 1))) : (*query)[1];
+  Dim shared = flat ? Dim(DimExpr(node.intAttr("kv_num_heads", 1))) : (*key)[1];
+  auto headSize = [&](ShapeList x) -> Dim {
+    if (!flat || !x->back() || !shared)
+      return x->back();
+    return DimExpr::floorDiv(*x->back(), *shared);
+  };
   DimList result = toList(*query);
   result.back() = value->back();
-  if (query->size() == 3) {
-    int64_t heads = node.intAttr("q_num_heads", 0);
-    int64_t shared = node.intAttr("kv_num_heads", 0);
-    if (!heads || !shared || !value->back())
-      return;
-    Dim headSize = value->back()->exactDiv(DimExpr(shared));
-    result.back() = headSize ? Dim(*headSize * DimExpr(heads)) : std::nullopt;
+  if (flat && *heads != *shared)
+    result.back() =
+        headSize(value) ? Dim(*headSize(value) * *heads) : std::nullopt;
+  Dim total = (*key)[key->size() - 2];
+  if (node.operandOrNull(4)) {
+    Dim past = shapes.getDim(node.operandOrNull(4), 2);
+    total = past && total ? Dim(*past + *total) : std::nullopt;
   }
-  shapes.setShape(node.getResult(0), std::move(result));
+  const Dim &batch = (*query)[0], &rows = (*query)[query->size() - 2];
+  DimList lists[] = {result,
+                     {batch, shared, total, headSize(key)},
+                     {batch, shared, total, headSize(value)},
+                     {batch, heads, rows, total}};
+  for (auto [output, list] : llvm::zip(node->getResults(), lists))
+    if (isa<ShapedType>(output.getType()))
+      shapes.setShape(output, list);
 }
 
 //===----------------------------------------------------------------------===//

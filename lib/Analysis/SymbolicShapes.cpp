@@ -74,12 +74,13 @@ void SymbolicShapes::setShape(Value value, DimList shape) {
   for (Dim &dim : shape)
     if (dim)
       dim = resolve(*dim);
-  // Static sizes of the type stand; a rule of another rank is wrong.
+  // Static sizes of the type stand (except 0, which ONNX's inference writes
+  // for what it doesn't know); a rule of another rank is wrong.
   if (std::optional<DimList> typed = shapeOfType(value.getType())) {
     shape.resize(typed->size() == shape.size() ? shape.size() : 0);
     shape.resize(typed->size());
     for (auto [dim, known] : llvm::zip(shape, *typed))
-      if (known)
+      if (known && !(dim && known->isConstant(0)))
         dim = known;
   }
   shapes[value] = std::move(shape);
@@ -252,6 +253,8 @@ static void visitNode(onnx::NodeOp node, SymbolicShapes &shapes) {
   ShapeRule rule = lookupLayoutRule(node);
   if (!rule)
     rule = lookupMathRule(node);
+  if (!rule)
+    rule = lookupSpatialRule(node);
   if (rule)
     rule(node, shapes);
   if (ShapeRule contentRule = lookupContentRule(node))

@@ -195,12 +195,13 @@ static bool testFloat(Fold &fold, Function function) {
 // Several operands
 //===----------------------------------------------------------------------===//
 
-template <typename In, typename Out, typename Function>
+template <typename In, typename Out, typename Right = In, typename Function>
 static bool mapTwo(Fold &fold, const ConstantData &a, const ConstantData &b,
                    Function function) {
   if (!broadcasts(a, fold.shape()) || !broadcasts(b, fold.shape()))
     return false;
-  const In *left = elements<In>(a), *right = elements<In>(b);
+  const In *left = elements<In>(a);
+  const Right *right = elements<Right>(b);
   Out *to = elements<Out>(fold.out);
   forEachRow(fold.shape(),
              {rowMajorStrides(fold.shape()), broadcastStrides(a, fold.shape()),
@@ -267,11 +268,17 @@ static bool divide(Fold &fold) {
 }
 
 static bool power(Fold &fold) {
-  // The exponent may be of another type: only floats with a float exponent.
-  if (!isa<FloatType>(fold.type.getElementType()))
-    return false;
-  return arithmetic(fold, [](auto a, auto b) {
-    return static_cast<decltype(a)>(std::pow(a, b));
+  // The exponent may be of another type than the base.
+  return dispatchFloat(fold.type.getElementType(), [&](auto base) {
+    return dispatchNumber(
+        fold.input(1).type.getElementType(), [&](auto exponent) {
+          using T = decltype(base);
+          return mapTwo<T, T, decltype(exponent)>(
+              fold, fold.input(0), fold.input(1), [](auto a, auto b) {
+                return static_cast<decltype(a)>(
+                    std::pow(a, static_cast<decltype(a)>(b)));
+              });
+        });
   });
 }
 
