@@ -70,11 +70,23 @@ struct ConvertKernelToLLVM
     for (kernel::CheckIndexOp check : checks)
       if (failed(convert(check)))
         return signalPassFailure();
-    for (auto func : getOperation().getOps<func::FuncOp>())
+    for (auto func : getOperation().getOps<func::FuncOp>()) {
+      dropRoles(func);
       if (func.isPrivate() && !func.isExternal())
         func->setAttr(
             "llvm.linkage",
             LLVM::LinkageAttr::get(&getContext(), LLVM::Linkage::Internal));
+    }
+  }
+
+  /// Attributes of arguments have served; the translation would warn of them.
+  static void dropRoles(func::FuncOp func) {
+    for (unsigned i = 0, e = func.getNumArguments(); i != e; ++i)
+      for (NamedAttribute attr :
+           llvm::to_vector(mlir::function_interface_impl::getArgAttrs(func, i)))
+        if (StringRef name = attr.getName();
+            name.starts_with("kernel.") || name.starts_with("onnx."))
+          func.removeArgAttr(i, attr.getName());
   }
 
   FailureOr<Value> callFor(Operation *op) {

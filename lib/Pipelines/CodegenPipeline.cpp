@@ -73,6 +73,7 @@ void sparse_opt::buildTargetCodegenPipeline(OpPassManager &pm,
 void sparse_opt::buildLlvmPipeline(OpPassManager &pm) {
   pm.addPass(createConvertKernelToLLVM());
   pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
+  pm.addPass(createKernelExpandReshapes());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());

@@ -48,7 +48,6 @@ private:
   std::vector<TargetModule> clones;
   std::optional<ModelDescription> description;
   ManifestInfo manifest;
-  llvm::json::Object bounds;
 
   InFlightDiagnostic error() { return emitError(UnknownLoc::get(&context)); }
   LogicalResult report(llvm::Error failure) {
@@ -222,7 +221,17 @@ LogicalResult Compilation::describe() {
   description = describeModel(*model);
   if (!description)
     return failure();
-  bounds = describeBounds(*model);
+  auto text = [&](StringRef name) {
+    auto attr = (*model)->getAttrOfType<StringAttr>(name);
+    return attr ? attr.str() : std::string();
+  };
+  auto opset = (*model)->getAttrOfType<IntegerAttr>("onnx.opset");
+  manifest.modelHash = text("onnx.model_hash");
+  manifest.producer = text("onnx.producer");
+  manifest.opset = opset ? opset.getInt() : 0;
+  for (const TargetInfo *target : targets)
+    manifest.targets.push_back(target->name.str());
+  manifest.inputBounds = describeBounds(*model);
   return success();
 }
 

@@ -16,6 +16,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "sparse-opt/Conversion/Passes.h"
 #include "sparse-opt/Transforms/Passes.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
@@ -41,28 +42,9 @@ struct Reference::State {
 // Lowering
 //===----------------------------------------------------------------------===//
 
-/// linalg.softmax -> its reductions and element-wise loops; index checks go
-/// (the caller's inputs are in range).
-static LogicalResult decompose(ModuleOp module) {
-  SmallVector<linalg::SoftmaxOp> softmaxes;
-  module.walk([&](linalg::SoftmaxOp op) { softmaxes.push_back(op); });
-  for (linalg::SoftmaxOp op : softmaxes) {
-    OpBuilder builder(op);
-    FailureOr<SmallVector<Value>> values = op.decomposeOperation(builder);
-    if (failed(values))
-      return op.emitError("can't be taken apart");
-    op->replaceAllUsesWith(*values);
-    op->erase();
-  }
-  SmallVector<kernel::CheckIndexOp> checks;
-  module.walk([&](kernel::CheckIndexOp op) { checks.push_back(op); });
-  for (kernel::CheckIndexOp op : checks)
-    op->erase();
-  return success();
-}
-
 static void buildLoops(OpPassManager &pm) {
   // 1. Weights out of the IR, as in the model itself.
+  pm.addPass(createLinalgDecomposeAggregates());
   pm.addPass(createKernelExternalizeWeights());
   // 2. Buffers; results are allocated by the callee.
   bufferization::OneShotBufferizePassOptions bufferize;
@@ -72,6 +54,7 @@ static void buildLoops(OpPassManager &pm) {
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   // 3. Loops, then the LLVM dialect.
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+  pm.addPass(createKernelExpandReshapes());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
@@ -85,11 +68,18 @@ static LogicalResult lower(ModuleOp module) {
     func->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                   UnitAttr::get(func.getContext()));
   });
-  if (failed(decompose(module)))
-    return failure();
+  // Index checks go: the caller's inputs are in range.
+  SmallVector<kernel::CheckIndexOp> checks;
+  module.walk([&](kernel::CheckIndexOp op) { checks.push_back(op); });
+  for (kernel::CheckIndexOp op : checks)
+    op->erase();
   PassManager pm(module.getContext());
   buildLoops(pm);
-  return pm.run(module);
+  if (failed(pm.run(module)))
+    return failure();
+  // Roles of arguments have served; the translation would warn of them.
+  module.walk([](LLVM::LLVMFuncOp func) { func.removeArgAttrsAttr(); });
+  return success();
 }
 
 /// The constants that left the IR, at their offsets.
@@ -135,6 +125,40 @@ static void *allocate(size_t bytes) {
   return block;
 }
 
+namespace {
+/// What LLVM's memref lowering passes for a memref of any rank.
+struct AnyMemRef {
+  int64_t rank;
+  int64_t *words; // allocated, aligned, offset, sizes, strides
+
+  char *data(int64_t elementSize) const {
+    return reinterpret_cast<char *>(intptr_t(words[1])) +
+           words[2] * elementSize;
+  }
+  int64_t size(int64_t dim) const { return words[3 + dim]; }
+  int64_t stride(int64_t dim) const { return words[3 + rank + dim]; }
+};
+} // namespace
+
+static void copyDim(int64_t elementSize, const AnyMemRef &from,
+                    const AnyMemRef &to, int64_t dim, char *source,
+                    char *target) {
+  if (dim == from.rank) {
+    memcpy(target, source, elementSize);
+    return;
+  }
+  for (int64_t i = 0; i < from.size(dim); ++i)
+    copyDim(elementSize, from, to, dim + 1,
+            source + i * from.stride(dim) * elementSize,
+            target + i * to.stride(dim) * elementSize);
+}
+
+/// What memref.copy becomes when the layouts differ.
+static void copyMemRef(int64_t elementSize, AnyMemRef *from, AnyMemRef *to) {
+  copyDim(elementSize, *from, *to, 0, from->data(elementSize),
+          to->data(elementSize));
+}
+
 static llvm::Error optimise(llvm::Module &code) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -173,6 +197,9 @@ compile(ModuleOp module) {
   llvm::orc::SymbolMap symbols;
   symbols[(*jit)->mangleAndIntern("malloc")] = {
       llvm::orc::ExecutorAddr::fromPtr(allocate),
+      llvm::JITSymbolFlags::Exported};
+  symbols[(*jit)->mangleAndIntern("memrefCopy")] = {
+      llvm::orc::ExecutorAddr::fromPtr(copyMemRef),
       llvm::JITSymbolFlags::Exported};
   llvm::orc::JITDylib &library = (*jit)->getMainJITDylib();
   if (llvm::Error error =

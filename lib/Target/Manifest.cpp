@@ -29,7 +29,10 @@ std::string buildManifest(ManifestInfo info) {
                       {"targets", list(info.targets)},
                       {"flags", list(info.flags)},
                       {"weight_bytes", static_cast<int64_t>(info.weightBytes)},
-                      {"blocks", std::move(info.blocks)}};
+                      {"blocks", std::move(info.blocks)},
+                      {"input_bounds", std::move(info.inputBounds)}};
+  if (!info.multiplyAdds.empty())
+    object["multiply_adds"] = json::fixUTF8(info.multiplyAdds);
   std::string text;
   raw_string_ostream(text) << json::Value(std::move(object));
   return text;

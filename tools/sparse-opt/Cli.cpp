@@ -153,6 +153,7 @@ static std::string locationText(mlir::Location location) {
 DiagnosticPrinter::DiagnosticPrinter(mlir::MLIRContext *context,
                                      std::string input)
     : ScopedDiagnosticHandler(context) {
+  context->printOpOnDiagnostic(false);
   setHandler([input](mlir::Diagnostic &diagnostic) {
     StringRef kind = "note";
     if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)

@@ -139,7 +139,7 @@ sparse_opt::tool::compareArrays(const NpyArray &array,
   result.cos = 1 - cosines / double(rels.size());
   bool hasNan = any_of(rels, [](double rel) { return std::isnan(rel); });
   llvm::sort(rels);
-  result.relP99 = hasNan ? NAN : rels[(rels.size() - 1) * 99 / 100];
+  result.relP99 = hasNan ? NAN : rels[(rels.size() * 99 + 99) / 100 - 1];
   result.relMax = hasNan ? NAN : rels.back();
   return result;
 }

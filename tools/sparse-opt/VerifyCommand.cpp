@@ -123,7 +123,7 @@ void Verifier::compare(StringRef what, const NpyArray &array,
   bool ok = false;
   if (differences) {
     ok = limit.holds(*differences);
-    outs() << formatv("{0,-12} {1,-36} {2,9:e1} {3,9:e1} {4,9:e1} {5,9:e1} "
+    outs() << formatv("{0,-12} {1,-44} {2,9:e1} {3,9:e1} {4,9:e1} {5,9:e1} "
                       "{6,9:e1}  {7}\n",
                       what, array.name, differences->maxAbs,
                       differences->relMean, differences->relP99,
@@ -224,7 +224,7 @@ Error Verifier::compareBlocks(mlir::OwningOpRef<mlir::ModuleOp> blocks,
 int Verifier::run() {
   if (Error error = makeInputsAndRun())
     return fail(std::move(error));
-  outs() << formatv("{0,-12} {1,-36} {2,9} {3,9} {4,9} {5,9} {6,9}\n",
+  outs() << formatv("{0,-12} {1,-44} {2,9} {3,9} {4,9} {5,9} {6,9}\n",
                     "against", "output", "max abs", "rel mean", "rel p99",
                     "rel max", "cos");
   if (Error error = againstOnnxRuntime())

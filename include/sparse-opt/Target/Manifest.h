@@ -20,6 +20,10 @@ struct ManifestInfo {
   std::vector<std::string> flags;   // that change the code
   uint64_t weightBytes = 0;
   llvm::json::Array blocks; // one object per FFN block
+  /// Of index inputs: values are below; {"input_ids": 30522}.
+  llvm::json::Object inputBounds;
+  /// Of the products of one run, a polynomial in the symbols; may be empty.
+  std::string multiplyAdds;
 };
 
 /// One line of JSON with the versions of sparse-opt, LLVM and the ABI added.
