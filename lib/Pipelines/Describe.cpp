@@ -75,7 +75,11 @@ private:
       main.emitError() << "an " << what << " of @main has no onnx.name";
       return false;
     }
-    int32_t elementType = tensor ? onnxType(tensor.getElementType()) : 0;
+    // Later stages forget signs and bools; ONNX's own type stays beside.
+    auto given = attrs ? attrs.getAs<TypeAttr>("onnx.type") : nullptr;
+    int32_t elementType = !tensor ? 0
+                          : given ? onnxType(given.getValue())
+                                  : onnxType(tensor.getElementType());
     if (elementType == 0) {
       main.emitError() << what << " '" << name.getValue() << "' is of type "
                        << type << ", which compiled models can't pass";

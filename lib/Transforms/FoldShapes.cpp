@@ -171,9 +171,9 @@ void FoldShapes::simplify(NodeOp node, SymbolicShapes &shapes,
     replacement = mergeTransposes(node, shapes, builder);
   if (!replacement)
     return nameShape(node, shapes, tensors);
-  if (!shapes.getShape(replacement))
-    shapes.setShape(replacement, llvm::to_vector_of<Dim, 4>(
-                                     *shapes.getShape(node.getResult(0))));
+  std::optional<ArrayRef<Dim>> shape = shapes.getShape(node.getResult(0));
+  if (shape && !shapes.getShape(replacement))
+    shapes.setShape(replacement, llvm::to_vector_of<Dim, 4>(*shape));
   node.getResult(0).replaceAllUsesWith(replacement);
   ++numSimplified;
 }

@@ -99,10 +99,23 @@ Value Scalars::min(Value x, Value y) {
   return arith::MinSIOp::create(b, loc, x, y);
 }
 
+/// Integers by squaring, one step a bit of the exponent; a negative exponent
+/// gives what the division 1 / x^-y would.
 Value Scalars::pow(Value x, Value y) {
   if (isFloat(x))
     return math::PowFOp::create(b, loc, x, y);
-  return math::IPowIOp::create(b, loc, x, y);
+  Type type = x.getType();
+  Value one = integer(type, 1), zero = integer(type, 0);
+  Value exponent = isUnsigned ? y : max(y, neg(y));
+  Value result = one, factor = x;
+  for (unsigned bit = 0, e = type.getIntOrFloatBitWidth(); bit < e; ++bit) {
+    Value mask = arith::ConstantOp::create(
+        b, loc, b.getIntegerAttr(type, APInt::getOneBitSet(e, bit)));
+    Value unset = equal(arith::AndIOp::create(b, loc, exponent, mask), zero);
+    result = select(unset, result, mul(result, factor));
+    factor = mul(factor, factor);
+  }
+  return isUnsigned ? result : select(less(y, zero), div(one, result), result);
 }
 
 Value Scalars::neg(Value x) {
