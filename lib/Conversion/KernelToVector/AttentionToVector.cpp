@@ -31,11 +31,13 @@ public:
 private:
   Value scratch(ArrayRef<int64_t> shape, Value dynamic);
   void emitBlock(Value firstRow, Value rows);
-  void emitScores(unsigned rows, Value firstRow);
-  void emitScoreCall(MicroKernel kernel, Value left, Value panel);
-  Value leftRows(MicroKernel &kernel, Value firstRow);
+  void emitScores(Value rows, Value firstRow);
+  void emitScoreCall(MicroKernel kernel, Value rows, Value left, Value panel);
+  Value leftRows(MicroKernel &kernel, Value rows, Value firstRow);
   void emitSoftmax(Value row, Value r);
-  void emitOutput(unsigned rows, Value firstRow);
+  void emitOutput(Value rows, Value firstRow);
+  Value outputView(const MicroKernel &kernel, Value rows, Value firstRow,
+                   int64_t panel);
   void emitTileCopy(Value firstRow, Value rows);
   Value emitScoredRow(Value row, Value r);
   Value emitExponentials(Value r, Value highest);
@@ -144,9 +146,9 @@ void AttentionLowering::emitBlock(Value firstRow, Value rows) {
         memref::StoreOp::create(b, element, rowsOfQ, ValueRange{r, d});
       });
     });
-  b.switchOver(rows, 1, tileRows, [&](unsigned n) { emitScores(n, firstRow); });
+  emitScores(rows, firstRow);
   b.loop(rows, 1, [&](Value r) { emitSoftmax(b.add(firstRow, r), r); });
-  b.switchOver(rows, 1, tileRows, [&](unsigned n) { emitOutput(n, firstRow); });
+  emitOutput(rows, firstRow);
   if (!isDirect)
     emitTileCopy(firstRow, rows);
 }
@@ -156,84 +158,95 @@ void AttentionLowering::emitBlock(Value firstRow, Value rows) {
 //===----------------------------------------------------------------------===//
 
 /// q's rows as they are, or their copy.
-Value AttentionLowering::leftRows(MicroKernel &kernel, Value firstRow) {
+Value AttentionLowering::leftRows(MicroKernel &kernel, Value rows,
+                                  Value firstRow) {
   Value zero = b.index(0);
   if (rowsOfQ) {
     kernel.leftStride = depth;
-    return b.at(rowsOfQ, {zero, zero}, kernel.leftType(b.getContext()));
+    return b.at(rowsOfQ, {zero, zero}, kernel.leftType(b.getContext()), rows);
   }
   LoopIndices from = at;
   from[AttentionOp::M] = firstRow;
   from[AttentionOp::D] = zero;
   kernel.leftStride = q.strideOf(AttentionOp::M);
-  SmallVector<Value> stride;
+  SmallVector<Value> dynamic = {rows};
   if (ShapedType::isDynamic(kernel.leftStride))
-    stride.push_back(q.strideValue(b, AttentionOp::M));
+    dynamic.push_back(q.strideValue(b, AttentionOp::M));
   return b.at(q.memref, q.indices(b, from), kernel.leftType(b.getContext()),
-              stride);
+              dynamic);
 }
 
-void AttentionLowering::emitScoreCall(MicroKernel kernel, Value left,
-                                      Value panel) {
+void AttentionLowering::emitScoreCall(MicroKernel kernel, Value rows,
+                                      Value left, Value panel) {
   Value zero = b.index(0);
   MLIRContext *context = b.getContext();
   Value right = b.at(packedK, {panel, zero, zero}, kernel.rightType(context));
-  Value output = b.at(scores, {panel, zero, zero}, kernel.tileType(context));
-  kernels.call(b, kernel, left, right, output, Value(), Value());
+  Value output =
+      b.at(scores, {panel, zero, zero}, kernel.tileType(context), rows);
+  b.switchOver(rows, 1, tileRows, [&](unsigned n) {
+    kernel.rows = n;
+    kernels.call(b, kernel, left, right, output, Value(), Value());
+  });
 }
 
 /// scores[.., 0 : rows, ..] = q k^T
-void AttentionLowering::emitScores(unsigned rows, Value firstRow) {
+void AttentionLowering::emitScores(Value rows, Value firstRow) {
   MicroKernel kernel;
-  kernel.rows = rows;
   kernel.panels = tilePanels;
   kernel.depth = depth;
   kernel.tilePanelStride = tileRows * panelColumns;
   kernel.tileRowStride = panelColumns;
-  Value left = leftRows(kernel, firstRow);
+  Value left = leftRows(kernel, rows, firstRow);
   Value whole = b.sub(numPanels, b.rem(numPanels, tilePanels));
   b.loop(whole, tilePanels,
-         [&](Value panel) { emitScoreCall(kernel, left, panel); });
+         [&](Value panel) { emitScoreCall(kernel, rows, left, panel); });
   if (tilePanels == 1)
     return;
   kernel.panels = 1;
   b.loop(whole, numPanels,
-         [&](Value panel) { emitScoreCall(kernel, left, panel); });
+         [&](Value panel) { emitScoreCall(kernel, rows, left, panel); });
+}
+
+/// Where a product with v puts `rows` rows of the panels from `panel` on.
+Value AttentionLowering::outputView(const MicroKernel &kernel, Value rows,
+                                    Value firstRow, int64_t panel) {
+  MLIRContext *context = b.getContext();
+  Value zero = b.index(0);
+  if (!isDirect)
+    return b.at(tile, {b.index(panel), zero, zero}, kernel.tileType(context),
+                rows);
+  LoopIndices to = at;
+  to[AttentionOp::M] = firstRow;
+  to[AttentionOp::E] = b.index(panel * panelColumns);
+  SmallVector<Value> dynamic = {rows};
+  if (ShapedType::isDynamic(kernel.tileRowStride))
+    dynamic.push_back(out.strideValue(b, AttentionOp::M));
+  return b.at(out.memref, out.indices(b, to), kernel.tileType(context),
+              dynamic);
 }
 
 /// out[rows] = scores v, into `out` or the tile.
-void AttentionLowering::emitOutput(unsigned rows, Value firstRow) {
+void AttentionLowering::emitOutput(Value rows, Value firstRow) {
   MLIRContext *context = b.getContext();
   MicroKernel kernel;
-  kernel.rows = rows;
   kernel.depth = ShapedType::kDynamic;
   kernel.leftStride = tileRows * panelColumns;
   kernel.tilePanelStride = isDirect ? panelColumns : tileRows * panelColumns;
   kernel.tileRowStride = isDirect ? out.strideOf(AttentionOp::M) : panelColumns;
   Value zero = b.index(0);
-  Value left =
-      b.at(scores, {zero, zero, zero}, kernel.leftType(context), numPanels);
+  Value left = b.at(scores, {zero, zero, zero}, kernel.leftType(context),
+                    {numPanels, rows});
   int64_t panels = llvm::divideCeil(columns, panelColumns);
   for (int64_t panel = 0; panel < panels; panel += kernel.panels) {
     kernel.panels = std::min<int64_t>(tilePanels, panels - panel);
     Value right =
         b.at(packedV, {b.index(panel), zero, zero}, kernel.rightType(context),
              {numColumns, b.mul(numColumns, panelColumns)});
-    Value output;
-    if (isDirect) {
-      LoopIndices to = at;
-      to[AttentionOp::M] = firstRow;
-      to[AttentionOp::E] = b.index(panel * panelColumns);
-      SmallVector<Value> stride;
-      if (ShapedType::isDynamic(kernel.tileRowStride))
-        stride.push_back(out.strideValue(b, AttentionOp::M));
-      output = b.at(out.memref, out.indices(b, to), kernel.tileType(context),
-                    stride);
-    } else {
-      output =
-          b.at(tile, {b.index(panel), zero, zero}, kernel.tileType(context));
-    }
-    kernels.call(b, kernel, left, right, output, numColumns, Value());
+    Value output = outputView(kernel, rows, firstRow, panel);
+    b.switchOver(rows, 1, tileRows, [&](unsigned n) {
+      kernel.rows = n;
+      kernels.call(b, kernel, left, right, output, numColumns, Value());
+    });
   }
 }
 
@@ -282,7 +295,7 @@ Value AttentionLowering::emitScoredRow(Value row, Value r) {
       if (mask)
         score = b.select(mask, score, lowest);
       b.store(score, scores, indices);
-      // A NaN is passed over here, and makes the sum one.
+      // Never a NaN: one is passed over here, and makes the sum one.
       Value greater =
           arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, score, highest);
       highest = b.select(greater, score, highest);
@@ -299,7 +312,8 @@ Value AttentionLowering::emitScoredRow(Value row, Value r) {
         return turn(panel, carried, /*masked=*/true);
       });
   return vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF,
-                                     highest.front());
+                                     highest.front(),
+                                     arith::FastMathFlags::nnan);
 }
 
 /// scores[.., r, ..] = exp(scores - highest); their sum.

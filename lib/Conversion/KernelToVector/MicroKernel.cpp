@@ -30,9 +30,10 @@ std::string MicroKernel::name() const {
 
 MemRefType MicroKernel::leftType(MLIRContext *context) const {
   if (ShapedType::isDynamic(depth))
-    return stridedF32(context, {ShapedType::kDynamic, rows, panelColumns},
-                      {leftStride, panelColumns, 1});
-  return stridedF32(context, {rows, depth}, {leftStride, 1});
+    return stridedF32(
+        context, {ShapedType::kDynamic, ShapedType::kDynamic, panelColumns},
+        {leftStride, panelColumns, 1});
+  return stridedF32(context, {ShapedType::kDynamic, depth}, {leftStride, 1});
 }
 
 MemRefType MicroKernel::rightType(MLIRContext *context) const {
@@ -43,7 +44,7 @@ MemRefType MicroKernel::rightType(MLIRContext *context) const {
 }
 
 MemRefType MicroKernel::tileType(MLIRContext *context) const {
-  return stridedF32(context, {panels, rows, panelColumns},
+  return stridedF32(context, {panels, ShapedType::kDynamic, panelColumns},
                     {tilePanelStride, tileRowStride, 1});
 }
 

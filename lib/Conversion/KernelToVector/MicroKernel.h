@@ -23,6 +23,7 @@ struct MicroKernel {
   unsigned prefetched = 0;
 
   std::string name() const;
+  /// The types don't depend on `rows`: heights share one view.
   mlir::MemRefType leftType(mlir::MLIRContext *context) const;
   mlir::MemRefType rightType(mlir::MLIRContext *context) const;
   mlir::MemRefType tileType(mlir::MLIRContext *context) const;

@@ -21,7 +21,9 @@ public:
   ProductLowering(ProductOp op, MicroKernels &kernels)
       : op(op), kernels(kernels), target(kernels.getTarget()),
         b(op.getLoc(), op) {
-    depth = cast<MemRefType>(op.getX().getType()).getDimSize(1);
+    auto x = cast<MemRefType>(op.getX().getType());
+    depth = x.getDimSize(1);
+    rowStride = x.getStridesAndOffset().first[0];
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     panels = llvm::divideCeil(columns, panelColumns);
     tileRows = target.tileRows;
@@ -42,8 +44,8 @@ private:
   void emitGroup(Group group, Emitter::Part rows);
   void emitKernelCalls(Group group, Value blocks, Value block, Value firstRow,
                        Value rows);
-  void emitCall(Group group, unsigned rows, Value firstRow, Value nextPanel,
-                unsigned prefetched);
+  void emitSwitch(Group group, Value rows, unsigned least, Value left,
+                  Value nextPanel, unsigned prefetched);
   void emitEpilogue(Group group, Value firstRow, Value rows);
   Value emitExtra(Value extra, Value row, Value column, unsigned lanes,
                   Value mask);
@@ -54,7 +56,7 @@ private:
   MicroKernels &kernels;
   const TargetInfo &target;
   Emitter b;
-  int64_t depth, columns, panels;
+  int64_t depth, columns, panels, rowStride;
   unsigned tileRows, tilePanels;
   Value tile;
 };
@@ -127,49 +129,48 @@ void ProductLowering::emitGroup(Group group, Emitter::Part rows) {
 /// one of them in turn.
 void ProductLowering::emitKernelCalls(Group group, Value blocks, Value block,
                                       Value firstRow, Value rows) {
+  SmallVector<Value> dynamic = {rows};
+  if (ShapedType::isDynamic(rowStride))
+    dynamic.push_back(
+        memref::ExtractStridedMetadataOp::create(b, op.getX()).getStrides()[0]);
+  MicroKernel shape;
+  shape.depth = depth;
+  shape.leftStride = rowStride;
+  Value left = b.at(op.getX(), {firstRow, b.index(0)},
+                    shape.leftType(op.getContext()), dynamic);
   Value last = b.index(panels - group.count);
   Value next = b.min(b.add(group.first, group.count), last);
   Value single = b.equal(blocks, b.index(1));
   b.ifElse(
-      single,
-      [&] {
-        b.switchOver(rows, 1, tileRows, [&](unsigned n) {
-          emitCall(group, n, firstRow, next, group.count);
-        });
-      },
+      single, [&] { emitSwitch(group, rows, 1, left, next, group.count); },
       [&] {
         Value nextPanel = b.add(next, b.rem(block, group.count));
-        b.switchOver(rows, (tileRows + 1) / 2, tileRows, [&](unsigned n) {
-          emitCall(group, n, firstRow, nextPanel, 1);
-        });
+        emitSwitch(group, rows, (tileRows + 1) / 2, left, nextPanel, 1);
       });
 }
 
-void ProductLowering::emitCall(Group group, unsigned rows, Value firstRow,
-                               Value nextPanel, unsigned prefetched) {
+/// The micro-kernel for `rows`, which is at least `least`.
+void ProductLowering::emitSwitch(Group group, Value rows, unsigned least,
+                                 Value left, Value nextPanel,
+                                 unsigned prefetched) {
   MLIRContext *context = op.getContext();
   MicroKernel kernel;
-  kernel.rows = rows;
   kernel.panels = group.count;
   kernel.depth = depth;
-  auto x = cast<MemRefType>(op.getX().getType());
-  kernel.leftStride = x.getStridesAndOffset().first[0];
+  kernel.leftStride = rowStride;
   kernel.tilePanelStride = tileRows * panelColumns;
   kernel.tileRowStride = panelColumns;
   kernel.prefetched = prefetched;
   Value zero = b.index(0);
-  SmallVector<Value> strides;
-  if (ShapedType::isDynamic(kernel.leftStride))
-    strides.push_back(
-        memref::ExtractStridedMetadataOp::create(b, op.getX()).getStrides()[0]);
-  Value left =
-      b.at(op.getX(), {firstRow, zero}, kernel.leftType(context), strides);
   Value right = b.at(op.getWeight(), {group.first, zero, zero},
                      kernel.rightType(context));
   Value next =
       b.at(op.getWeight(), {nextPanel, zero, zero}, kernel.nextType(context));
-  Value output = b.at(tile, {zero, zero, zero}, kernel.tileType(context));
-  kernels.call(b, kernel, left, right, output, Value(), next);
+  Value output = b.at(tile, {zero, zero, zero}, kernel.tileType(context), rows);
+  b.switchOver(rows, least, tileRows, [&](unsigned n) {
+    kernel.rows = n;
+    kernels.call(b, kernel, left, right, output, Value(), next);
+  });
 }
 
 /// out[rows, columns of the group] = epilogue(tile, extras...)
