@@ -29,7 +29,7 @@ struct Buffer {
   memref::AllocOp op;
   scf::ParallelOp loop; // the outermost around it, or null
   DimExpr bytes;        // for one thread
-  unsigned begin, end;  // ops of the function's block, both inclusive
+  unsigned begin, end;  // uses: ops of the function's block, both inclusive
   unsigned slot = 0;
 };
 
@@ -54,9 +54,14 @@ private:
   DenseMap<Operation *, unsigned> position;
 };
 
-/// The last op that may touch `alloc` or a view of it.
-FailureOr<unsigned> lastUse(memref::AllocOp alloc, const Timeline &timeline) {
-  unsigned last = timeline.at(alloc);
+struct Lifetime {
+  unsigned begin, end;
+};
+
+/// From the first to the last op that may touch `alloc` or a view of it.
+FailureOr<Lifetime> lifetimeOf(memref::AllocOp alloc,
+                               const Timeline &timeline) {
+  Lifetime life{std::numeric_limits<unsigned>::max(), 0};
   SmallVector<Value> work = {alloc};
   DenseSet<Value> seen = {alloc};
   auto addAlias = [&](Value value) {
@@ -64,10 +69,11 @@ FailureOr<unsigned> lastUse(memref::AllocOp alloc, const Timeline &timeline) {
       work.push_back(value);
   };
   while (!work.empty()) {
-    Value value = work.pop_back_val();
-    for (OpOperand &use : value.getUses()) {
-      Operation *user = use.getOwner();
-      last = std::max(last, timeline.at(user));
+    for (Operation *user : work.pop_back_val().getUsers()) {
+      if (!isMemoryEffectFree(user) || user->getNumRegions()) {
+        life.begin = std::min(life.begin, timeline.at(user));
+        life.end = std::max(life.end, timeline.at(user));
+      }
       llvm::for_each(user->getResults(), addAlias);
       if (auto loop = dyn_cast<LoopLikeOpInterface>(user))
         llvm::for_each(loop.getRegionIterArgs(), addAlias);
@@ -80,7 +86,8 @@ FailureOr<unsigned> lastUse(memref::AllocOp alloc, const Timeline &timeline) {
       llvm::for_each(parent->getResults(), addAlias);
     }
   }
-  return last;
+  life.begin = std::min(life.begin, life.end);
+  return life;
 }
 
 scf::ParallelOp outermostParallel(Operation *op) {
@@ -200,12 +207,15 @@ struct PlanBuffers
     Timeline timeline(func.front());
     WalkResult walk = func.walk([&](memref::AllocOp alloc) {
       FailureOr<DimExpr> bytes = bytesOf(alloc);
-      FailureOr<unsigned> end = lastUse(alloc, timeline);
-      if (failed(bytes) || failed(end))
+      FailureOr<Lifetime> life = lifetimeOf(alloc, timeline);
+      if (failed(bytes) || failed(life))
         return WalkResult::interrupt();
       buffers.push_back(
-          {alloc, outermostParallel(alloc), *bytes, timeline.at(alloc), *end});
+          {alloc, outermostParallel(alloc), *bytes, life->begin, life->end});
       return WalkResult::advance();
+    });
+    llvm::stable_sort(buffers, [](const Buffer &a, const Buffer &b) {
+      return a.begin < b.begin;
     });
     return failure(walk.wasInterrupted());
   }

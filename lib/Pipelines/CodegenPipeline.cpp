@@ -35,9 +35,10 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm) {
   pm.addPass(createCSEPass());
   // 2. Regions worth one kernel each; their weights are packed.
   pm.addPass(createKernelFormRegions());
-  // 3. Softmax outside attention.
+  // 3. What no region claimed becomes loop nests that belong together.
   pm.addPass(createLinalgDecomposeAggregates());
   pm.addPass(createCanonicalizerPass());
+  pm.addPass(createKernelFuseElementwise());
   pm.addPass(createCSEPass());
   // 4. Weights out of the IR, results into the caller's memory.
   pm.addPass(createKernelExternalizeWeights());

@@ -25,6 +25,7 @@ func.func @main(%s: index {kernel.symbol = "s"}) {
 // CHECK-NOT: memref.view %[[ARENA]][%[[FIRST]]]
 func.func @main() {
   %a = memref.alloc() : memref<2x8xf32>
+  "test.use"(%a) : (memref<2x8xf32>) -> ()
   %v = memref.collapse_shape %a [[0, 1]] : memref<2x8xf32> into memref<16xf32>
   %b = memref.alloc() : memref<16xf32>
   "test.use"(%b) : (memref<16xf32>) -> ()

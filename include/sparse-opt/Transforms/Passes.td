@@ -68,6 +68,22 @@ def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
                            "mlir::tensor::TensorDialect"];
 }
 
+def KernelFuseElementwise : Pass<"kernel-fuse-elementwise"> {
+  let summary = "Fuse chains of element-wise ops";
+  let description = [{
+    Named structured ops become `linalg.generic`. An element-wise producer is computed
+    inside its consumer when the consumer is its only user, or when it is
+    cheap and makes more than it reads (a broadcast); a reduction that reads an
+    operand several times keeps it in memory.
+    Example: `test/Transforms/kernel-fuse-elementwise.mlir`.
+  }];
+  let dependentDialects = ["mlir::affine::AffineDialect",
+                           "mlir::arith::ArithDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::math::MathDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 def KernelExternalizeWeights : Pass<"kernel-externalize-weights", "mlir::ModuleOp"> {
   let summary = "Move constant tensors out of the IR";
   let description = [{
