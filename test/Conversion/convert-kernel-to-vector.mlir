@@ -60,6 +60,40 @@ func.func @region_math(%x: memref<?x8xf32>, %w: memref<1x8x16xf32>, %out: memref
   return
 }
 
+#q = affine_map<(b, h, m, n, d, e) -> (b, m, h, d)>
+#k = affine_map<(b, h, m, n, d, e) -> (b, n, h, d)>
+#v = affine_map<(b, h, m, n, d, e) -> (b, n, h, e)>
+#o = affine_map<(b, h, m, n, d, e) -> (b, m, h, e)>
+#mask = affine_map<(b, h, m, n, d, e) -> (b, 0, 0, n)>
+
+// One task a head and chunk of rows: scratch for the packed operands and the
+// scores, k packed by transposing squares, whole panels written in place.
+// CHECK-LABEL: @attention
+// CHECK: scf.parallel
+// CHECK: %[[K:.+]] = memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<?x32x16xf32>
+// CHECK: memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<2x?x16xf32>
+// CHECK: memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<?x14x16xf32>
+// CHECK: vector.shuffle
+// CHECK: vector.store %{{.+}}, %[[K]]
+// CHECK: call @kernel_f32_r1_p2_k32_l384_t224_16_f0
+// CHECK: call @kernel_f32_r1_p1_k32_l384_t224_16_f0
+// CHECK: vector.reduction <maxnumf>
+// CHECK: vector.reduction <add>
+// CHECK: arith.divf
+// CHECK: call @kernel_f32_r1_p2_kd_l224_t16_384_f0
+// CHECK: kernel.grain
+func.func @attention(%q: memref<?x?x12x32xf32>, %mask: memref<?x1x1x?xf32>, %out: memref<?x?x12x32xf32>) {
+  kernel.attention %q, %q, %q extras(%mask : memref<?x1x1x?xf32>) outs(%out : memref<?x?x12x32xf32>) maps [#q, #k, #v, #mask, #o] score {
+  ^bb0(%s: f32, %a: f32):
+    %t = arith.addf %s, %a : f32
+    kernel.yield %t : f32
+  } probability {
+  ^bb0(%p: f32):
+    kernel.yield %p : f32
+  } : memref<?x?x12x32xf32>, memref<?x?x12x32xf32>, memref<?x?x12x32xf32>
+  return
+}
+
 // Two accumulators a row, one broadcast of x each row, one line prefetched.
 // CHECK-LABEL: func.func private @kernel_f32_r7_p2_k8_l8_t224_16_f1
 // CHECK-SAME: llvm.linkage = #llvm.linkage<internal>

@@ -18,6 +18,10 @@ static const char *epilogueLines(Epilogue epilogue) {
   case Epilogue::Residual:
     return "%s = arith.addf %acc, %bias : f32\n"
            "%y = arith.addf %s, %res : f32\n";
+  case Epilogue::Exp:
+    return "%y = math.exp %acc : f32\n";
+  case Epilogue::Erf:
+    return "%y = math.erf %acc : f32\n";
   case Epilogue::Gelu:
     return "%s = arith.addf %acc, %bias : f32\n"
            "%c = arith.constant 0.707106781 : f32\n"

@@ -8,7 +8,7 @@
 
 namespace sparse_opt {
 
-enum class Epilogue { None, Bias, Gelu, Residual };
+enum class Epilogue { None, Bias, Gelu, Residual, Exp, Erf };
 
 /// A function @f(x, weight, bias, residual, out) with one product.
 std::string productText(int64_t k, int64_t n, Epilogue epilogue);

@@ -43,6 +43,10 @@ struct Product {
     case Epilogue::Gelu:
       sum += bias[column];
       return 0.5 * sum * (1 + std::erf(sum * std::sqrt(0.5)));
+    case Epilogue::Exp:
+      return std::exp(sum);
+    case Epilogue::Erf:
+      return std::erf(sum);
     }
     return 0;
   }
@@ -141,6 +145,52 @@ TEST_P(Kernels, RowsDoNotChangeAResult) {
     for (int64_t c = 0; c < n; ++c)
       ASSERT_EQ(alone[c], together[r * n + c]) << "row " << r;
   }
+}
+
+/// The epilogue's function on each of `x`, through a product by one.
+std::vector<float> evaluate(const TargetInfo &target, Epilogue epilogue,
+                            const std::vector<float> &x) {
+  KernelJit jit(productText(1, 1, epilogue), target);
+  std::vector<float> one = pack({1.0f}, 1, 1), unused(x.size()), y(x.size());
+  int64_t rows = x.size();
+  jit.call("f", memRef(x.data(), rows, 1), memRef(one.data(), 1, 1, 16),
+           memRef(unused.data(), 1), memRef(unused.data(), rows, 1),
+           memRef(y.data(), rows, 1));
+  return y;
+}
+
+TEST_P(Kernels, ExpIsWithinItsBound) {
+  std::vector<float> x;
+  for (float value = -86.4f; value < 88.3f; value += 0.0037f)
+    x.push_back(value);
+  std::vector<float> y = evaluate(*target, Epilogue::Exp, x);
+  for (size_t i = 0; i < x.size(); ++i)
+    ASSERT_NEAR(y[i] / std::exp(double(x[i])), 1.0, 2e-7) << "at " << x[i];
+  const float infinity = INFINITY;
+  std::vector<float> edges =
+      evaluate(*target, Epilogue::Exp, {-infinity, -87, 0, 90, infinity, NAN});
+  EXPECT_EQ(edges[0], 0.0f);
+  EXPECT_EQ(edges[1], 0.0f);
+  EXPECT_EQ(edges[2], 1.0f);
+  EXPECT_EQ(edges[3], infinity);
+  EXPECT_EQ(edges[4], infinity);
+  EXPECT_TRUE(std::isnan(edges[5]));
+}
+
+TEST_P(Kernels, ErfIsWithinItsBound) {
+  std::vector<float> x;
+  for (float value = -6.0f; value < 6.0f; value += 0.00031f)
+    x.push_back(value);
+  std::vector<float> y = evaluate(*target, Epilogue::Erf, x);
+  for (size_t i = 0; i < x.size(); ++i)
+    ASSERT_NEAR(y[i], std::erf(double(x[i])), 6e-7) << "at " << x[i];
+  std::vector<float> edges =
+      evaluate(*target, Epilogue::Erf, {-INFINITY, -3.7f, 0, 3.7f, NAN});
+  EXPECT_EQ(edges[0], -1.0f);
+  EXPECT_EQ(edges[1], -1.0f);
+  EXPECT_EQ(edges[2], 0.0f);
+  EXPECT_EQ(edges[3], 1.0f);
+  EXPECT_TRUE(std::isnan(edges[4]));
 }
 
 /// One case of attention: operands in `layout`, and the reference on them.
