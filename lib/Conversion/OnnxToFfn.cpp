@@ -162,6 +162,14 @@ static Value afterReshapes(Value y) {
   return y;
 }
 
+/// The name in the file; the importer calls unnamed nodes "MatMul(output)".
+static StringRef givenName(NodeOp node) {
+  StringRef name = node.nodeName(), rest = name;
+  bool madeUp = rest.consume_front(node.getOpType()) && rest.starts_with("(") &&
+                rest.ends_with(")");
+  return madeUp ? "" : name;
+}
+
 //===----------------------------------------------------------------------===//
 // Pass
 //===----------------------------------------------------------------------===//
@@ -235,7 +243,7 @@ void ConvertOnnxToFfn::replace(const FfnMatch &match, SymbolicShapes &shapes,
   builder.setInsertionPoint(y.getDefiningOp());
   SmallVector<int64_t> shape(xType.getShape());
   shape.back() = match.down.out;
-  StringRef name = down.nodeName();
+  StringRef name = givenName(down);
   ffn::ActivationAttr upKind;
   if (match.activations.up)
     upKind = ffn::ActivationAttr::get(&getContext(), *match.activations.up);
