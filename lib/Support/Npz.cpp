@@ -6,10 +6,10 @@
 // against it: a bad file costs a sentence, not memory.
 #include "sparse-opt/Support/Npz.h"
 #include <cerrno>
-#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -370,13 +370,13 @@ std::string sparse_opt::readNpz(const std::string &path,
   File file(fopen(path.c_str(), "rb"));
   if (!file)
     return openError(path);
-  if (fseeko(file.get(), 0, SEEK_END) != 0)
+  struct stat status;
+  if (fstat(fileno(file.get()), &status) != 0)
     return openError(path);
-  off_t size = ftello(file.get());
-  char magic[6] = {};
-  rewind(file.get());
-  if (size < 0 || size == LONG_MAX) // a folder answers so
+  if (!S_ISREG(status.st_mode))
     return path + ": not a file";
+  off_t size = status.st_size;
+  char magic[6] = {};
   size_t got = fread(magic, 1, sizeof magic, file.get());
   if (got == sizeof magic && memcmp(magic, "\x93NUMPY", 6) == 0) {
     Bytes bytes(size);

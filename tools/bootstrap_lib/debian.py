@@ -10,7 +10,7 @@ PACKAGES = """
 libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools clang-22 lld-22
 libclang-rt-22-dev clang-format-22 libeigen3-dev libprotobuf-dev
 protobuf-compiler libgtest-dev libgmock-dev libbenchmark-dev zlib1g-dev
-libzip-dev ninja-build ccache gcc libc6-dev libonnx-testdata
+libzip-dev ninja-build ccache gcc g++ libonnx-testdata
 """.split()
 
 
