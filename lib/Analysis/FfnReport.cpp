@@ -79,8 +79,11 @@ public:
   void visit(Operation *op) {
     if (auto constant = dyn_cast<onnx::ConstantOp>(op))
       report.parameters += elementsOf(constant.getResult());
-    int64_t work = evaluate(countMultiplyAdds(op, shapes));
+    Dim count = countMultiplyAdds(op, shapes);
+    int64_t work = evaluate(count);
     report.multiplyAdds += work;
+    if (count)
+      report.multiplyAddsOfSizes = report.multiplyAddsOfSizes + *count;
     if (auto block = dyn_cast<ffn::BlockOp>(op)) {
       report.blocks.push_back(describe(block));
       report.blocks.back().share = static_cast<double>(work);

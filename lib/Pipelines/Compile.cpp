@@ -3,13 +3,13 @@
 // Drives a compilation: loads the model, runs one stage after the other,
 // clones it per target, and hands LLVM modules and weights to lib/Target.
 #include "sparse-opt/Pipelines/Compile.h"
-#include "Describe.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
 #include "sparse-opt/Conversion/TranslateToLLVM.h"
 #include "sparse-opt/Frontend/Import.h"
 #include "sparse-opt/Pipelines/CodegenPipeline.h"
+#include "sparse-opt/Pipelines/Describe.h"
 #include "sparse-opt/Pipelines/StageFile.h"
 #include "sparse-opt/Pipelines/Stages.h"
 #include "sparse-opt/Target/TargetInfo.h"
@@ -67,6 +67,7 @@ private:
   LogicalResult runPasses(ModuleOp module,
                           llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult runStage(const Stage &stage);
+  void noteBlocks();
   LogicalResult runTargetStage(const Stage &stage);
   LogicalResult dump(const Stage &stage);
   LogicalResult print(const Stage &stage);
@@ -108,7 +109,8 @@ LogicalResult Compilation::load(const Stage *&stage) {
   StringRef extension = llvm::sys::path::extension(options.input);
   if (!model && extension != ".mlir" && extension != ".mlirbc")
     return error() << options.input << ": not an .onnx, .onnxtxt or .mlir file";
-  if (!model)
+  bool isFile = !model;
+  if (isFile)
     model = loadStageFile(options.input, context);
   if (!model)
     return failure();
@@ -117,7 +119,7 @@ LogicalResult Compilation::load(const Stage *&stage) {
     return error() << options.input
                    << ": holds no stage up to 'linalg', so it can't be "
                       "compiled further";
-  return success();
+  return isFile ? attachWeights(*model, options.input) : success();
 }
 
 LogicalResult
@@ -147,8 +149,18 @@ OwningOpRef<ModuleOp> Compilation::runModelStages(StringRef last) {
   return std::move(model);
 }
 
+/// What only the stages up to `ffn` know.
+void Compilation::noteBlocks() {
+  FfnReport found = makeFfnReport(*model);
+  manifest.multiplyAdds = found.multiplyAddsOfSizes.str();
+  for (const FfnBlockReport &block : found.blocks)
+    manifest.blocks.push_back(describeBlock(block));
+}
+
 LogicalResult Compilation::runStage(const Stage &stage) {
   progress("stage " + stage.name);
+  if (stage.name == "ffn-compressed")
+    noteBlocks();
   if (stage.buildModel &&
       failed(runPasses(*model, [&](auto &pm) { stage.buildModel(pm); })))
     return failure();

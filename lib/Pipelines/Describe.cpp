@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // From `onnx.name` and `onnx.dims` on @main to the tables of the runtime.
-#include "Describe.h"
+#include "sparse-opt/Pipelines/Describe.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -151,4 +151,23 @@ std::vector<WeightSegment> sparse_opt::collectWeights(ModuleOp module) {
       segments.push_back({offset, cast<DenseElementsAttr>(value).getRawData()});
   }
   return segments;
+}
+
+llvm::json::Object sparse_opt::describeBlock(const FfnBlockReport &block) {
+  llvm::json::Array biases;
+  if (block.gateBias)
+    biases.push_back("gate");
+  if (block.upBias)
+    biases.push_back("up");
+  if (block.downBias)
+    biases.push_back("down");
+  return llvm::json::Object{{"name", llvm::json::fixUTF8(block.name)},
+                            {"kind", block.gated ? "gated" : "plain"},
+                            {"activation", block.activation},
+                            {"d", block.d},
+                            {"h", block.h},
+                            {"out", block.out},
+                            {"biases", std::move(biases)},
+                            {"parameters", block.parameters},
+                            {"share", block.share}};
 }

@@ -5,7 +5,7 @@
 // but the weights' way out of the IR. Buffers are never freed by the loops;
 // the allocator given to them remembers and frees all when a run is over.
 #include "sparse-opt/Pipelines/Reference.h"
-#include "Describe.h"
+#include "sparse-opt/Pipelines/Describe.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"

@@ -8,7 +8,6 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
@@ -23,6 +22,8 @@ using llvm::Error;
 
 /// Larger resources go to the side file: about a line of hexadecimal.
 static constexpr int64_t inlineResourceChars = 64;
+/// Of each resource in the side file.
+static constexpr uint64_t resourceAlignment = 64;
 
 llvm::Error sparse_opt::writeFileAtomically(
     StringRef path, llvm::function_ref<Error(llvm::raw_ostream &)> write) {
@@ -63,15 +64,20 @@ walkResources(ModuleOp module,
   module.walk([&](Operation *op) { walker.walk(op->getAttrDictionary()); });
 }
 
+StageDumper::~StageDumper() {
+  if (data)
+    llvm::consumeError(data->discard());
+}
+
 llvm::Error StageDumper::add(ModuleOp module, StringRef file) {
+  if (Error error = addWithoutWeights(module, file))
+    return error;
+  Error error = Error::success();
   walkResources(module, [&](DenseResourceElementsAttr attr) {
-    AsmResourceBlob *blob = attr.getRawHandle().getBlob();
-    if (blob && 2 * int64_t(blob->getData().size()) > inlineResourceChars)
-      resources.insert(
-          {StringAttr::get(module.getContext(), attr.getRawHandle().getKey()),
-           attr});
+    if (!error)
+      error = append(attr);
   });
-  return addWithoutWeights(module, file);
+  return error;
 }
 
 llvm::Error StageDumper::addWithoutWeights(ModuleOp module, StringRef file) {
@@ -113,46 +119,73 @@ static StringRef elementCode(Type type) {
   }
 }
 
-llvm::Error StageDumper::finish(StringRef weights) {
-  using Item = std::pair<StringAttr, DenseResourceElementsAttr>;
-  std::vector<Item> items(resources.begin(), resources.end());
-  // Widest elements first keeps all aligned without holes, which the format
-  // forbids.
-  llvm::sort(items, [](const Item &a, const Item &b) {
-    auto rank = [](const Item &item) {
-      int64_t bits = item.second.getElementType().getIntOrFloatBitWidth();
-      return std::make_pair(-bits, item.first.getValue());
-    };
-    return rank(a) < rank(b);
-  });
-  llvm::json::Object table;
-  uint64_t offset = 0;
-  for (auto &[key, attr] : items) {
-    uint64_t bytes = attr.getRawHandle().getBlob()->getData().size();
-    llvm::json::Object entry{
-        {"dtype", elementCode(attr.getElementType())},
-        {"data_offsets", llvm::json::Array{offset, offset + bytes}}};
-    entry["shape"] = llvm::json::Array(attr.getType().getShape());
-    if (entry["dtype"] == "U8") // bool, packed or not: bytes as they are
-      entry["shape"] = llvm::json::Array{bytes};
-    table[key.getValue()] = std::move(entry);
-    offset += bytes;
+llvm::Error StageDumper::appendBytes(StringRef key, StringRef type,
+                                     llvm::json::Array shape,
+                                     ArrayRef<char> bytes) {
+  if (!data) {
+    SmallString<128> model(folder);
+    llvm::sys::path::append(model, "weights.tmp%%%%%%");
+    auto file = llvm::sys::fs::TempFile::create(model);
+    if (!file)
+      return file.takeError();
+    data = std::move(*file);
   }
+  llvm::raw_fd_ostream os(data->FD, /*shouldClose=*/false);
+  os.write(bytes.data(), bytes.size());
+  os.flush();
+  if (os.has_error()) {
+    std::error_code code = os.error();
+    os.clear_error();
+    return llvm::createFileError(data->TmpName, code);
+  }
+  uint64_t end = size + bytes.size();
+  table[key] =
+      llvm::json::Object{{"dtype", type},
+                         {"shape", std::move(shape)},
+                         {"data_offsets", llvm::json::Array{size, end}}};
+  size = end;
+  return Error::success();
+}
+
+llvm::Error StageDumper::append(DenseResourceElementsAttr attr) {
+  AsmResourceBlob *blob = attr.getRawHandle().getBlob();
+  StringRef key = attr.getRawHandle().getKey();
+  if (!blob || table.get(key) ||
+      2 * int64_t(blob->getData().size()) <= inlineResourceChars)
+    return Error::success();
+  // The format allows no holes: what keeps elements aligned is a tensor too.
+  if (uint64_t rest = size % resourceAlignment) {
+    std::string zeros(resourceAlignment - rest, '\0');
+    llvm::json::Array shape{int64_t(zeros.size())};
+    if (Error error = appendBytes("padding." + std::to_string(size), "U8",
+                                  std::move(shape), zeros))
+      return error;
+  }
+  ArrayRef<char> bytes = blob->getData();
+  StringRef type = elementCode(attr.getElementType());
+  llvm::json::Array shape(attr.getType().getShape());
+  if (type == "U8") // bool, packed or not: bytes as they are
+    shape = llvm::json::Array{int64_t(bytes.size())};
+  return appendBytes(key, type, std::move(shape), bytes);
+}
+
+llvm::Error StageDumper::finish(StringRef weights) {
+  if (!data)
+    return Error::success();
   std::string header;
   llvm::raw_string_ostream(header) << llvm::json::Value(std::move(table));
   header.append(63 - (header.size() + 7) % 64, ' ');
-
+  auto bytes = llvm::MemoryBuffer::getFile(data->TmpName, /*IsText=*/false,
+                                           /*RequiresNullTerminator=*/false);
+  if (!bytes)
+    return llvm::createFileError(data->TmpName, bytes.getError());
   SmallString<128> path(folder);
   llvm::sys::path::append(path, weights);
   return writeFileAtomically(path, [&](llvm::raw_ostream &os) {
     char length[8];
     llvm::support::endian::write64le(length, header.size());
     os.write(length, sizeof length);
-    os << header;
-    for (auto &[key, attr] : items) {
-      ArrayRef<char> data = attr.getRawHandle().getBlob()->getData();
-      os.write(data.data(), data.size());
-    }
+    os << header << (*bytes)->getBuffer();
     return Error::success();
   });
 }
@@ -218,8 +251,7 @@ static std::optional<int64_t> byteSize(DenseResourceElementsAttr attr) {
   return attr.getNumElements() * (bits == 1 ? 1 : bits / 8);
 }
 
-/// Gives resources that were left out of `path` their data.
-static LogicalResult attachWeights(ModuleOp module, StringRef path) {
+LogicalResult sparse_opt::attachWeights(ModuleOp module, StringRef path) {
   SmallString<128> beside(path), common(path);
   llvm::sys::path::replace_extension(beside, ".safetensors");
   llvm::sys::path::remove_filename(common);
@@ -255,8 +287,5 @@ OwningOpRef<ModuleOp> sparse_opt::loadStageFile(StringRef path,
   }
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(*file), SMLoc());
-  auto module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
-  if (!module || failed(attachWeights(*module, path)))
-    return nullptr;
-  return module;
+  return parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
 }

@@ -4,6 +4,9 @@
 // what was not recognised), or what a compiled model says about itself.
 #include "Cli.h"
 #include "ModelFile.h"
+#include "sparse-opt/Pipelines/Compile.h"
+#include "sparse-opt/Pipelines/Describe.h"
+#include "sparse-opt/Pipelines/Registration.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -63,6 +66,14 @@ static void printTensors(StringRef title, const json::Array &tensors) {
   }
 }
 
+static std::string joinTexts(const json::Array &texts, StringRef separator) {
+  return join(map_range(texts,
+                        [](const json::Value &text) {
+                          return text.getAsString()->str();
+                        }),
+              separator);
+}
+
 /// `key`: value lines for the simple members of a manifest.
 static void printScalars(const json::Object &manifest) {
   std::vector<StringRef> keys;
@@ -79,16 +90,36 @@ static void printScalars(const json::Object &manifest) {
             return item.kind() != json::Value::String;
           }))
         continue;
-      text = join(map_range(*list,
-                            [](const json::Value &item) {
-                              return item.getAsString()->str();
-                            }),
-                  ", ");
+      text = joinTexts(*list, ", ");
     } else if (auto string = value.getAsString()) {
       text = string->str();
     }
     if (!text.empty())
       outs() << formatv("{0,-18} {1}\n", key, text);
+  }
+}
+
+static void printBlocks(const json::Array &blocks) {
+  size_t width = 4;
+  for (const json::Value &block : blocks)
+    width = std::max(width, block.getAsObject()->getString("name")->size());
+  const char *row = "  {0} {1,-5} {2,-10} {3,5} {4,5} {5,-12} {6,10} {7,6}\n";
+  outs() << "FFN blocks\n";
+  if (blocks.empty())
+    outs() << "  none\n";
+  else
+    outs() << formatv(row, left_justify("name", width), "kind", "activation",
+                      "d", "h", "biases", "parameters", "share");
+  for (const json::Value &value : blocks) {
+    const json::Object &block = *value.getAsObject();
+    std::string biases = joinTexts(*block.getArray("biases"), ",");
+    std::string share =
+        formatv("{0:f1}%", 100 * block.getNumber("share").value_or(0));
+    outs() << formatv(row, left_justify(*block.getString("name"), width),
+                      *block.getString("kind"), *block.getString("activation"),
+                      *block.getInteger("d"), *block.getInteger("h"),
+                      biases.empty() ? "none" : biases,
+                      *block.getInteger("parameters"), share);
   }
 }
 
@@ -111,10 +142,89 @@ static int inspectArtefact() {
   printScalars(object);
   printTensors("inputs", inputs);
   printTensors("outputs", outputs);
+  if (const json::Array *blocks = object.getArray("blocks"))
+    printBlocks(*blocks);
   return Done;
 }
 
-static int inspectModel() { return fail("not yet"); }
+static json::Array describeTensors(ArrayRef<TensorDescription> tensors) {
+  json::Array result;
+  for (const TensorDescription &tensor : tensors) {
+    json::Array dims;
+    for (const DimDescription &dim : tensor.dims)
+      if (dim.size >= 0)
+        dims.push_back(dim.size);
+      else
+        dims.push_back(dim.name.empty() ? "?" : dim.name);
+    result.push_back(json::Object{{"name", tensor.name},
+                                  {"type", elementName(tensor.elementType)},
+                                  {"dims", std::move(dims)}});
+  }
+  return result;
+}
+
+static json::Object describeReport(const ModelDescription &description,
+                                   const FfnReport &report) {
+  json::Array blocks, misses;
+  for (const FfnBlockReport &block : report.blocks)
+    blocks.push_back(describeBlock(block));
+  for (const FfnMissReport &miss : report.misses)
+    misses.push_back(
+        json::Object{{"node", miss.node}, {"reason", miss.reason}});
+  json::Object sizes;
+  for (const auto &[symbol, size] : report.sizes)
+    sizes[symbol] = size;
+  return json::Object{{"inputs", describeTensors(description.inputs)},
+                      {"outputs", describeTensors(description.outputs)},
+                      {"blocks", std::move(blocks)},
+                      {"not_recognised", std::move(misses)},
+                      {"parameters", report.parameters},
+                      {"multiply_adds", report.multiplyAddsOfSizes.str()},
+                      {"multiply_adds_at", std::move(sizes)},
+                      {"multiply_adds_there", report.multiplyAdds}};
+}
+
+static void printReport(const json::Object &object, const FfnReport &report) {
+  printTensors("inputs", *object.getArray("inputs"));
+  printTensors("outputs", *object.getArray("outputs"));
+  double share = 0;
+  for (const FfnBlockReport &block : report.blocks)
+    share += block.share;
+  printBlocks(*object.getArray("blocks"));
+  for (const FfnMissReport &miss : report.misses)
+    outs() << "not recognised: " << miss.node << ": " << miss.reason << '\n';
+  std::string sizes;
+  for (const auto &[symbol, size] : report.sizes)
+    sizes +=
+        (sizes.empty() ? " at " : ", ") + symbol + "=" + std::to_string(size);
+  outs() << formatv(
+      "{0:f1} M parameters; {1:f1} M multiply-adds{2}, {3:f1}% of "
+      "them in FFN blocks\n",
+      report.parameters * 1e-6, report.multiplyAdds * 1e-6, sizes, 100 * share);
+}
+
+static int inspectModel() {
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  DiagnosticPrinter printer(&context, flags.model);
+  CompileOptions options;
+  options.input = flags.model;
+  options.allowExternal = flags.allowExternal;
+  auto module = buildStage(context, options, "ffn");
+  if (!module)
+    return BadInput;
+  std::optional<ModelDescription> description = describeModel(*module);
+  if (!description)
+    return BadInput;
+  FfnReport report = makeFfnReport(*module);
+  json::Object object = describeReport(*description, report);
+  if (flags.json)
+    outs() << formatv("{0:2}\n", json::Value(std::move(object)));
+  else
+    printReport(object, report);
+  return Done;
+}
 
 int sparse_opt::tool::inspectMain(int argc, char **argv) {
   if (auto status = parseFlags(

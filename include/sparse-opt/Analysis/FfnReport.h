@@ -6,6 +6,7 @@
 #define SPARSE_OPT_ANALYSIS_FFNREPORT_H
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Location.h"
+#include "sparse-opt/Analysis/DimExpr.h"
 #include "llvm/ADT/StringMap.h"
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct FfnReport {
   /// Products of the whole model (MatMul, Gemm, attention, convolutions), one
   /// call at `sizes`.
   int64_t multiplyAdds = 0;
+  /// The same for any sizes; what can't be counted is left out of both.
+  DimExpr multiplyAddsOfSizes;
   /// Elements of all constants.
   int64_t parameters = 0;
   /// The sizes that the counts are for: 1 for symbols that are the first

@@ -8,10 +8,11 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringRef.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include <optional>
 #include <string>
 
 namespace sparse_opt {
@@ -20,28 +21,37 @@ namespace sparse_opt {
 class StageDumper {
 public:
   explicit StageDumper(std::string folder) : folder(std::move(folder)) {}
+  ~StageDumper();
 
-  /// Writes `file` (a name in the folder) and notes the module's resources.
+  /// Writes `file` (a name in the folder) and keeps the data of the module's
+  /// resources, which later passes may let go of.
   llvm::Error add(mlir::ModuleOp module, llvm::StringRef file);
-  /// Writes `file` alone: what the module refers to is not noted.
+  /// Writes `file` alone: what the module refers to is not kept.
   llvm::Error addWithoutWeights(mlir::ModuleOp module, llvm::StringRef file);
-  bool empty() const { return resources.empty(); }
+  bool empty() const { return table.empty(); }
   /// Writes `weights` with every resource seen; last.
   llvm::Error finish(llvm::StringRef weights = "weights.safetensors");
 
 private:
+  llvm::Error append(mlir::DenseResourceElementsAttr attr);
+  llvm::Error appendBytes(llvm::StringRef key, llvm::StringRef type,
+                          llvm::json::Array shape, llvm::ArrayRef<char> data);
+
   std::string folder;
-  llvm::MapVector<mlir::StringAttr, mlir::DenseResourceElementsAttr> resources;
+  std::optional<llvm::sys::fs::TempFile> data; // the bytes so far
+  uint64_t size = 0;
+  llvm::json::Object table; // safetensors' header
 };
 
 /// Prints `module`; data of resources larger than a line is left out.
 void printStage(mlir::ModuleOp module, llvm::raw_ostream &os);
 
-/// Reads MLIR text or bytecode; resources without data get theirs from
-/// `<stem>.safetensors` or `weights.safetensors` beside it. Null after a
-/// diagnostic.
+/// Reads MLIR text or bytecode. Null after a diagnostic.
 mlir::OwningOpRef<mlir::ModuleOp> loadStageFile(llvm::StringRef path,
                                                 mlir::MLIRContext &context);
+/// Gives resources that were left out of `path` their data, from
+/// `<stem>.safetensors` or `weights.safetensors` beside it.
+mlir::LogicalResult attachWeights(mlir::ModuleOp module, llvm::StringRef path);
 
 /// Writes beside and renames; `write` fills the stream.
 llvm::Error

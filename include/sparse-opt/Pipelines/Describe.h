@@ -2,9 +2,10 @@
 //
 // What the runtime and `inspect model.so` are told about a model, read off its
 // IR at the end of stage `linalg` (@main still has the model's signature).
-#ifndef SPARSE_OPT_LIB_PIPELINES_DESCRIBE_H
-#define SPARSE_OPT_LIB_PIPELINES_DESCRIBE_H
+#ifndef SPARSE_OPT_PIPELINES_DESCRIBE_H
+#define SPARSE_OPT_PIPELINES_DESCRIBE_H
 #include "mlir/IR/BuiltinOps.h"
+#include "sparse-opt/Analysis/FfnReport.h"
 #include "sparse-opt/Target/Emit.h"
 #include "sparse-opt/Target/Manifest.h"
 #include <optional>
@@ -16,6 +17,9 @@ std::optional<ModelDescription> describeModel(mlir::ModuleOp module);
 /// Bounds of index inputs, from the `kernel.check_index` ops that test a
 /// model's input directly: {"input_ids": 30522}.
 llvm::json::Object describeBounds(mlir::ModuleOp module);
+/// One block for the manifest and `inspect --json`.
+llvm::json::Object describeBlock(const FfnBlockReport &block);
+
 /// The bytes behind the module attribute `kernel.weights`; they stay the
 /// context's.
 std::vector<WeightSegment> collectWeights(mlir::ModuleOp module);
