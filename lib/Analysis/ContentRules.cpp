@@ -203,10 +203,12 @@ static void tile(NodeOp node, SymbolicShapes &shapes) {
 
 using Function = llvm::function_ref<Dim(ArrayRef<Dim>)>;
 
-/// Applies `function` to the broadcast elements of all operands.
-static void map(NodeOp node, SymbolicShapes &shapes, Function function) {
+/// Applies `function` to the broadcast elements of all `count` operands (0:
+/// any number).
+static void map(NodeOp node, SymbolicShapes &shapes, unsigned count,
+                Function function) {
   std::optional<size_t> size = resultSize(node, shapes);
-  if (!size)
+  if (!size || (count && node.getOperands().size() != count))
     return;
   SmallVector<ArrayRef<Dim>> lists;
   for (unsigned i = 0; i < node.getOperands().size(); ++i) {
@@ -231,7 +233,7 @@ static bool allKnown(ArrayRef<Dim> list) {
 
 template <DimExpr (*function)(const DimExpr &, const DimExpr &)>
 static void fold(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 0, [](ArrayRef<Dim> x) -> Dim {
     if (x.empty() || !allKnown(x))
       return std::nullopt;
     DimExpr result = *x[0];
@@ -245,7 +247,7 @@ static DimExpr add(const DimExpr &a, const DimExpr &b) { return a + b; }
 static DimExpr sub(const DimExpr &a, const DimExpr &b) { return a - b; }
 
 static void mul(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 2, [](ArrayRef<Dim> x) -> Dim {
     // Zero times anything: the exporter's mask idioms.
     if (llvm::is_contained(x, Dim(DimExpr(0))))
       return DimExpr(0);
@@ -255,7 +257,7 @@ static void mul(NodeOp node, SymbolicShapes &shapes) {
 
 static void div(NodeOp node, SymbolicShapes &shapes) {
   bool floats = isFloat(node.getResult(0));
-  map(node, shapes, [&](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 2, [&](ArrayRef<Dim> x) -> Dim {
     if (!allKnown(x))
       return std::nullopt;
     return floats ? x[0]->exactDiv(*x[1]) : DimExpr::truncDiv(*x[0], *x[1]);
@@ -264,7 +266,7 @@ static void div(NodeOp node, SymbolicShapes &shapes) {
 
 static void mod(NodeOp node, SymbolicShapes &shapes) {
   bool likeC = node.intAttr("fmod", 0);
-  map(node, shapes, [&](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 2, [&](ArrayRef<Dim> x) -> Dim {
     if (!allKnown(x) ||
         (likeC && !(x[0]->provablyAtLeast(0) && x[1]->provablyAtLeast(0))))
       return std::nullopt;
@@ -273,12 +275,12 @@ static void mod(NodeOp node, SymbolicShapes &shapes) {
 }
 
 static void neg(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes,
+  map(node, shapes, 1,
       [](ArrayRef<Dim> x) -> Dim { return x[0] ? Dim(-*x[0]) : std::nullopt; });
 }
 
 static void absolute(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 1, [](ArrayRef<Dim> x) -> Dim {
     return x[0] ? Dim(DimExpr::max(*x[0], -*x[0])) : std::nullopt;
   });
 }
@@ -292,7 +294,7 @@ static Dim truth(std::optional<bool> value) {
 }
 
 static void equal(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 2, [](ArrayRef<Dim> x) -> Dim {
     if (!allKnown(x))
       return std::nullopt;
     if (*x[0] == *x[1])
@@ -304,7 +306,7 @@ static void equal(NodeOp node, SymbolicShapes &shapes) {
 /// a >= b + margin, where all sizes agree; `swap` compares b with a.
 template <bool swap, int64_t margin>
 static void compare(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 2, [](ArrayRef<Dim> x) -> Dim {
     if (!allKnown(x))
       return std::nullopt;
     DimExpr difference = *x[swap] - *x[!swap];
@@ -315,7 +317,7 @@ static void compare(NodeOp node, SymbolicShapes &shapes) {
 }
 
 static void logicalNot(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 1, [](ArrayRef<Dim> x) -> Dim {
     return x[0] ? Dim(DimExpr(1) - *x[0]) : std::nullopt;
   });
 }
@@ -323,7 +325,7 @@ static void logicalNot(NodeOp node, SymbolicShapes &shapes) {
 /// And (the value that decides is 0) and Or (1).
 template <int64_t decisive>
 static void logical(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 2, [](ArrayRef<Dim> x) -> Dim {
     if (llvm::is_contained(x, Dim(DimExpr(decisive))))
       return DimExpr(decisive);
     return allKnown(x) ? Dim(DimExpr(1 - decisive)) : std::nullopt;
@@ -331,7 +333,7 @@ static void logical(NodeOp node, SymbolicShapes &shapes) {
 }
 
 static void where(NodeOp node, SymbolicShapes &shapes) {
-  map(node, shapes, [](ArrayRef<Dim> x) -> Dim {
+  map(node, shapes, 3, [](ArrayRef<Dim> x) -> Dim {
     if (x[1] && x[2] && *x[1] == *x[2])
       return x[1];
     if (!x[0] || !x[0]->constant())

@@ -49,7 +49,7 @@ bool DimExpr::provablyAtLeast(int64_t bound, unsigned depth) const {
   }
   if (rest && fixed >= bound)
     return true;
-  if (!depth)
+  if (!depth || terms.size() > 8)
     return false;
   // min(a, b) <= a and max(a, b) >= a: a smaller expression that is still at
   // least `bound` proves it. So does c * floordiv(a, c) <= a.

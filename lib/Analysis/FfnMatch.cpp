@@ -35,6 +35,8 @@ static bool keepsRows(NodeOp reshape) {
 
 /// Nodes that pass operand 0 on, as far as a block is concerned.
 static bool passesOn(NodeOp node) {
+  if (node.getOperands().empty() || node->getNumResults() != 1)
+    return false;
   if (node.is("Cast"))
     return isa<FloatType>(getElementTypeOrSelf(node.getOperand(0).getType())) &&
            isa<FloatType>(getElementTypeOrSelf(node.getResult(0).getType()));
@@ -59,6 +61,8 @@ static std::optional<int64_t> biasSize(Value value) {
 }
 
 static bool isProduct(NodeOp node) {
+  if (node.getOperands().size() < 2 || node->getNumResults() != 1)
+    return false;
   return node.is("MatMul") || node.is("Gemm") ||
          node.is("FusedMatMul", "com.microsoft");
 }
@@ -107,12 +111,19 @@ static std::optional<LinearLayer> matchProduct(NodeOp node, std::string &why) {
   return layer;
 }
 
-static std::optional<LinearLayer> matchBias(NodeOp add, std::string &why) {
+static std::optional<LinearLayer> matchLayer(Value value, std::string &why,
+                                             unsigned depth);
+
+static std::optional<LinearLayer> matchBias(NodeOp add, std::string &why,
+                                            unsigned depth) {
+  if (add.getOperands().size() != 2)
+    return std::nullopt;
   for (unsigned i : {0, 1}) {
     std::optional<int64_t> size = biasSize(add.getOperand(i));
     if (!size)
       continue;
-    std::optional<LinearLayer> layer = matchLinear(add.getOperand(1 - i), why);
+    std::optional<LinearLayer> layer =
+        matchLayer(add.getOperand(1 - i), why, depth);
     if (!layer || layer->bias || layer->size != *size || layer->offset ||
         layer->size != layer->out)
       return std::nullopt;
@@ -164,9 +175,11 @@ takenColumns(NodeOp node, unsigned index, int64_t size) {
                      : std::nullopt;
 }
 
-static std::optional<LinearLayer> matchColumns(NodeOp node, unsigned index,
-                                               std::string &why) {
-  std::optional<LinearLayer> layer = matchLinear(node.getOperand(0), why);
+static std::optional<LinearLayer>
+matchColumns(NodeOp node, unsigned index, std::string &why, unsigned depth) {
+  if (node.getOperands().empty())
+    return std::nullopt;
+  std::optional<LinearLayer> layer = matchLayer(node.getOperand(0), why, depth);
   if (!layer || layer->size != layer->out)
     return std::nullopt;
   auto columns = takenColumns(node, index, layer->out);
@@ -179,23 +192,30 @@ static std::optional<LinearLayer> matchColumns(NodeOp node, unsigned index,
   return layer;
 }
 
-std::optional<LinearLayer> sparse_opt::matchLinear(Value value,
-                                                   std::string &why) {
+static std::optional<LinearLayer> matchLayer(Value value, std::string &why,
+                                             unsigned depth) {
   auto node = value.getDefiningOp<NodeOp>();
-  if (!node)
+  if (!node || !depth--)
     return std::nullopt;
   if (isProduct(node))
     return matchProduct(node, why);
   if (node.is("Add"))
-    return matchBias(node, why);
+    return matchBias(node, why, depth);
   if (node.is("Split") || node.is("Slice"))
-    return matchColumns(node, cast<OpResult>(value).getResultNumber(), why);
+    return matchColumns(node, cast<OpResult>(value).getResultNumber(), why,
+                        depth);
   if (!passesOn(node))
     return std::nullopt;
-  std::optional<LinearLayer> layer = matchLinear(node.getOperand(0), why);
+  std::optional<LinearLayer> layer = matchLayer(node.getOperand(0), why, depth);
   if (layer)
     layer->nodes.insert(node);
   return layer;
+}
+
+std::optional<LinearLayer> sparse_opt::matchLinear(Value value,
+                                                   std::string &why) {
+  // A product, its bias, a cut and some Casts and reshapes between.
+  return matchLayer(value, why, /*depth=*/12);
 }
 
 //===----------------------------------------------------------------------===//
@@ -232,6 +252,16 @@ public:
       : cone(cone), shapes(shapes) {}
 
   bool visit(Value value) {
+    if (depth == 32 || cone.nodes.size() > 64)
+      return fail("more nodes lie in front of it than an activation has");
+    ++depth;
+    bool understood = visitNode(value);
+    --depth;
+    return understood;
+  }
+
+private:
+  bool visitNode(Value value) {
     if (cone.leafOf.contains(value) || isScalar(value))
       return true;
     auto node = value.getDefiningOp<NodeOp>();
@@ -262,7 +292,6 @@ public:
     return understood;
   }
 
-private:
   bool fail(std::string why) {
     if (cone.why.empty())
       cone.why = std::move(why);
@@ -308,7 +337,9 @@ private:
   bool visitMicrosoftGelu(NodeOp node) {
     cone.hasActivation = true;
     cone.nodes.insert(node);
-    Value x = node.getOperand(0), bias = node.operandOrNull(1);
+    Value x = node.operandOrNull(0), bias = node.operandOrNull(1);
+    if (!x)
+      return fail(nameOf(node) + " has no operand");
     if (!bias)
       return visit(x);
     std::string why;
@@ -326,6 +357,7 @@ private:
 
   ElementwiseCone &cone;
   const SymbolicShapes &shapes;
+  unsigned depth = 0;
 };
 } // namespace
 
@@ -360,7 +392,7 @@ static void takeBias(FfnMatch &match) {
   if (match.down.bias || !match.result.hasOneUse())
     return;
   auto add = dyn_cast<NodeOp>(*match.result.user_begin());
-  if (!add || !add.is("Add"))
+  if (!add || !add.is("Add") || add.getOperands().size() != 2)
     return;
   Value other = add.getOperand(add.getOperand(0) == match.result);
   if (biasSize(other) != match.down.out)

@@ -25,18 +25,18 @@ static Dim times(const Dim &a, const Dim &b) {
 /// Elements of the result, each a sum over the last dimension of operand 0.
 static Dim matMul(NodeOp node, const SymbolicShapes &shapes) {
   return times(elements(node.getResult(0), shapes),
-               shapes.getDim(node.getOperand(0), -1));
+               shapes.getDim(node.operandOrNull(0), -1));
 }
 
 static Dim gemm(NodeOp node, const SymbolicShapes &shapes) {
-  return times(
-      elements(node.getResult(0), shapes),
-      shapes.getDim(node.getOperand(0), node.intAttr("transA", 0) ? -2 : -1));
+  return times(elements(node.getResult(0), shapes),
+               shapes.getDim(node.operandOrNull(0),
+                             node.intAttr("transA", 0) ? -2 : -1));
 }
 
 /// Elements of the result, each a sum over one filter.
 static Dim conv(NodeOp node, const SymbolicShapes &shapes) {
-  ShapeList weight = shapes.getShape(node.getOperand(1));
+  ShapeList weight = shapes.getShape(node.operandOrNull(1));
   if (!weight || weight->empty())
     return std::nullopt;
   return times(elements(node.getResult(0), shapes),
@@ -45,7 +45,7 @@ static Dim conv(NodeOp node, const SymbolicShapes &shapes) {
 
 /// Scores and their product with values: query elements times keys, twice.
 static Dim attention(NodeOp node, const SymbolicShapes &shapes) {
-  Value query = node.getOperand(0);
+  Value query = node.operandOrNull(0);
   Value key = node.operandOrNull(1);
   if (!key)
     return std::nullopt;
@@ -55,9 +55,9 @@ static Dim attention(NodeOp node, const SymbolicShapes &shapes) {
 
 /// com.microsoft Attention also projects x to q, k and v.
 static Dim packedAttention(NodeOp node, const SymbolicShapes &shapes) {
-  Value x = node.getOperand(0);
+  Value x = node.operandOrNull(0);
   Dim projections =
-      times(elements(x, shapes), shapes.getDim(node.getOperand(1), 1));
+      times(elements(x, shapes), shapes.getDim(node.operandOrNull(1), 1));
   Dim scores =
       times(times(elements(x, shapes), shapes.getDim(x, 1)), DimExpr(2));
   return projections && scores ? Dim(*projections + *scores) : std::nullopt;
@@ -88,7 +88,7 @@ Dim sparse_opt::countMultiplyAdds(Operation *op, const SymbolicShapes &shapes) {
   if (auto ffnBlock = dyn_cast<ffn::BlockOp>(op))
     return block(ffnBlock, shapes);
   auto node = dyn_cast<NodeOp>(op);
-  if (!node)
+  if (!node || node->getNumResults() == 0)
     return DimExpr(0);
   StringRef domain = node.getDomain().value_or("");
   Count count =

@@ -70,10 +70,29 @@ static std::optional<DimList> shapeOfType(Type type) {
   return shape;
 }
 
-void SymbolicShapes::setShape(Value value, DimList shape) {
-  for (Dim &dim : shape)
-    if (dim)
+/// Sums with hundreds of terms come from broken models: they count as unknown
+/// before they fill the memory.
+static bool isReasonable(const DimExpr &expr) {
+  return expr.getTerms().size() <= 32 &&
+         llvm::all_of(expr.getTerms(), [](const DimTerm &term) {
+           return term.factors.size() <= 16 &&
+                  llvm::all_of(term.factors, [](const DimAtomRef &atom) {
+                    return atom->text.size() <= 512;
+                  });
+         });
+}
+
+void SymbolicShapes::resolveAll(DimList &list) const {
+  for (Dim &dim : list) {
+    if (dim && isReasonable(*dim))
       dim = resolve(*dim);
+    if (dim && !isReasonable(*dim))
+      dim = std::nullopt;
+  }
+}
+
+void SymbolicShapes::setShape(Value value, DimList shape) {
+  resolveAll(shape);
   // Static sizes of the type stand (except 0, which ONNX's inference writes
   // for what it doesn't know); a rule of another rank is wrong.
   if (std::optional<DimList> typed = shapeOfType(value.getType())) {
@@ -89,9 +108,7 @@ void SymbolicShapes::setShape(Value value, DimList shape) {
 void SymbolicShapes::setContents(Value value, DimList list) {
   if (list.size() > maxTrackedElements)
     return;
-  for (Dim &element : list)
-    if (element)
-      element = resolve(*element);
+  resolveAll(list);
   contents[value] = std::move(list);
 }
 
@@ -250,6 +267,8 @@ static void visitBlock(ffn::BlockOp op, SymbolicShapes &shapes) {
 }
 
 static void visitNode(onnx::NodeOp node, SymbolicShapes &shapes) {
+  if (node->getNumResults() == 0 || node.getOperands().empty())
+    return;
   ShapeRule rule = lookupLayoutRule(node);
   if (!rule)
     rule = lookupMathRule(node);

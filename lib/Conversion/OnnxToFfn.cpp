@@ -210,8 +210,8 @@ void ConvertOnnxToFfn::convert(NodeOp node, SymbolicShapes &shapes,
   if (answer.miss) {
     ++numDeclined;
     if (explain)
-      node.emitRemark() << "ends no feed-forward block: "
-                        << answer.miss->reason;
+      mlir::emitRemark(node.getLoc())
+          << "ends no feed-forward block: " << answer.miss->reason;
   }
   if (!answer.match)
     return;

@@ -205,7 +205,8 @@ bool ConstantFolder::foldOrShare(NodeOp node) {
   if (!folder || (!domain.empty() && !node.is("DequantizeLinear", domain)))
     return false;
   auto inputs = readOperands(node);
-  if (!inputs || inputs->empty() || !isWorthwhile(node, *inputs))
+  if (!inputs || inputs->empty() || !inputs->front() ||
+      !isWorthwhile(node, *inputs))
     return false;
   SmallVector<Value> operands(node.getOperands());
   for (Evaluated &entry : evaluated)

@@ -165,6 +165,8 @@ static bool cast(Fold &fold) {
 
 template <typename Function>
 static bool mapFloat(Fold &fold, Function function) {
+  if (fold.input(0).type.getElementType() != fold.type.getElementType())
+    return false;
   return dispatchFloat(fold.type.getElementType(), [&](auto type) {
     using T = decltype(type);
     return mapOne<T, T>(fold, function);
@@ -173,6 +175,8 @@ static bool mapFloat(Fold &fold, Function function) {
 
 template <typename Function>
 static bool mapNumber(Fold &fold, Function function) {
+  if (fold.input(0).type.getElementType() != fold.type.getElementType())
+    return false;
   return dispatchNumber(fold.type.getElementType(), [&](auto type) {
     using T = decltype(type);
     return mapOne<T, T>(fold, function);
@@ -181,11 +185,14 @@ static bool mapNumber(Fold &fold, Function function) {
 
 static bool logicalNot(Fold &fold) {
   return fold.type.getElementType().isInteger(1) &&
+         fold.input(0).type.getElementType().isInteger(1) &&
          mapOne<Bool, Bool>(fold, [](uint8_t x) { return !x; });
 }
 
 template <typename Function>
 static bool testFloat(Fold &fold, Function function) {
+  if (!fold.type.getElementType().isInteger(1))
+    return false;
   return dispatchFloat(fold.input(0).type.getElementType(), [&](auto type) {
     return mapOne<decltype(type), Bool>(fold, function);
   });
@@ -232,7 +239,8 @@ static bool arithmetic(Fold &fold, Function function) {
 template <typename Function>
 static bool compare(Fold &fold, Function function) {
   Type type = fold.input(0).type.getElementType();
-  if (fold.input(1).type.getElementType() != type)
+  if (fold.inputs.size() != 2 || fold.input(1).type.getElementType() != type ||
+      !fold.type.getElementType().isInteger(1))
     return false;
   return dispatchAny(type, [&](auto tag) {
     return mapTwo<decltype(tag), Bool>(fold, fold.input(0), fold.input(1),
@@ -242,7 +250,10 @@ static bool compare(Fold &fold, Function function) {
 
 template <typename Function>
 static bool logical(Fold &fold, Function function) {
-  return fold.input(0).type.getElementType().isInteger(1) &&
+  for (const std::optional<ConstantData> &input : fold.inputs)
+    if (!input->type.getElementType().isInteger(1))
+      return false;
+  return fold.inputs.size() == 2 && fold.type.getElementType().isInteger(1) &&
          mapTwo<Bool, Bool>(fold, fold.input(0), fold.input(1), function);
 }
 
@@ -257,6 +268,8 @@ static T wrapping(T a, T b, Function function) {
 }
 
 static bool divide(Fold &fold) {
+  if (fold.inputs.size() != 2)
+    return false;
   // Integer division by zero is left for the run to report.
   if (isa<IntegerType>(fold.type.getElementType()))
     for (int64_t i = 0; i < (fold.input(1).splat ? 1 : fold.input(1).size());
@@ -269,6 +282,9 @@ static bool divide(Fold &fold) {
 
 static bool power(Fold &fold) {
   // The exponent may be of another type than the base.
+  if (fold.inputs.size() != 2 ||
+      fold.input(0).type.getElementType() != fold.type.getElementType())
+    return false;
   return dispatchFloat(fold.type.getElementType(), [&](auto base) {
     return dispatchNumber(
         fold.input(1).type.getElementType(), [&](auto exponent) {
@@ -283,6 +299,11 @@ static bool power(Fold &fold) {
 }
 
 static bool where(Fold &fold) {
+  if (fold.inputs.size() != 3 ||
+      !fold.input(0).type.getElementType().isInteger(1) ||
+      fold.input(1).type.getElementType() != fold.type.getElementType() ||
+      fold.input(2).type.getElementType() != fold.type.getElementType())
+    return false;
   const ConstantData &condition = fold.input(0), &a = fold.input(1),
                      &b = fold.input(2);
   for (const auto &input : fold.inputs)
@@ -327,6 +348,10 @@ quantStrides(const ConstantData &data, ArrayRef<int64_t> shape, int64_t axis) {
 
 /// (x - zero point) * scale, in the type of the scale.
 static bool dequantize(Fold &fold) {
+  if (!fold.has(0) || !fold.has(1) ||
+      (fold.has(2) && fold.input(2).type.getElementType() !=
+                          fold.input(0).type.getElementType()))
+    return false;
   const ConstantData &x = fold.input(0), &scale = fold.input(1);
   ArrayRef<int64_t> shape = fold.shape();
   int64_t axis = fold.node.intAttr("axis", 1);

@@ -65,6 +65,8 @@ static Strides ownStrides(const ConstantData &data) {
 /// Fills the result from operand 0 by `strides`, from element `offset` on.
 static bool gatherStrided(Fold &fold, const Strides &strides, int64_t offset) {
   const ConstantData &x = fold.input(0);
+  if (x.type.getElementType() != fold.type.getElementType())
+    return false;
   if (x.splat)
     offset = 0;
   return copyBox(fold.shape(), width(fold),
@@ -128,6 +130,7 @@ static bool concat(Fold &fold) {
   int64_t at = 0;
   for (const std::optional<ConstantData> &x : fold.inputs) {
     if (!x || x->type.getRank() != fold.type.getRank() ||
+        x->type.getElementType() != fold.type.getElementType() ||
         at + x->type.getDimSize(*axis) > fold.shape()[*axis])
       return false;
     for (auto [i, size] : llvm::enumerate(x->type.getShape()))
@@ -165,6 +168,9 @@ static bool slice(Fold &fold) {
   const ConstantData &x = fold.input(0);
   if (!fold.has(1) || !fold.has(2) || fold.type.getRank() != x.type.getRank())
     return false;
+  for (unsigned i = 2; i < 5; ++i)
+    if (fold.has(i) && fold.input(i).size() != fold.input(1).size())
+      return false;
   Strides strides = ownStrides(x);
   int64_t offset = 0;
   for (int64_t i = 0; i < fold.input(1).size(); ++i) {
@@ -189,10 +195,12 @@ static bool slice(Fold &fold) {
 }
 
 static bool gather(Fold &fold) {
+  if (!fold.has(1))
+    return false;
   const ConstantData &x = fold.input(0), &index = fold.input(1);
   std::optional<int64_t> axis =
       frontAxis(fold.node.intAttr("axis", 0), x.type.getRank());
-  if (!axis || x.splat)
+  if (!axis || x.splat || x.type.getElementType() != fold.type.getElementType())
     return false;
   ArrayRef<int64_t> shape = x.type.getShape();
   int64_t size = shape[*axis], outer = 1, inner = width(fold);
@@ -216,7 +224,8 @@ static bool gather(Fold &fold) {
 
 static bool tile(Fold &fold) {
   const ConstantData &x = fold.input(0);
-  if (fold.type.getRank() != x.type.getRank())
+  if (fold.type.getRank() != x.type.getRank() ||
+      fold.type.getElementType() != x.type.getElementType())
     return false;
   // Each dimension as (repetition, position): repetitions don't move.
   SmallVector<int64_t> shape;
@@ -245,6 +254,10 @@ static bool constantOfShape(Fold &fold) {
 }
 
 static bool range(Fold &fold) {
+  for (unsigned i = 0; i < 3; ++i)
+    if (!fold.has(i) || fold.input(i).size() != 1 ||
+        fold.input(i).type.getElementType() != fold.type.getElementType())
+      return false;
   return dispatchNumber(fold.type.getElementType(), [&](auto tag) {
     using T = decltype(tag);
     // Integers wrap instead of overflowing.
@@ -265,7 +278,8 @@ static bool range(Fold &fold) {
 static bool trilu(Fold &fold) {
   const ConstantData &x = fold.input(0);
   int64_t rank = fold.type.getRank();
-  if (rank < 2 || !keep(fold))
+  if (rank < 2 || x.type != fold.type ||
+      (fold.has(1) && fold.input(1).size() != 1) || !keep(fold))
     return false;
   int64_t k = fold.has(1) ? fold.input(1).getInteger(0) : 0;
   bool upper = fold.node.intAttr("upper", 1);

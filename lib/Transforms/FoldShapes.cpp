@@ -94,8 +94,9 @@ void FoldShapes::renameSymbols(func::FuncOp function,
       else
         continue;
       ++numRenamed;
-      function.emitRemark() << "size `" << old << "` of an input is taken to "
-                            << "be " << name << ", which nodes combine it with";
+      mlir::emitRemark(function.getLoc())
+          << "size `" << old << "` of an input is taken to "
+          << "be " << name << ", which nodes combine it with";
     }
     function.setArgAttr(number, "onnx.dims", builder.getArrayAttr(renamed));
     argument.setType(refine(argument.getType(), shapes.getShape(argument)));

@@ -4,6 +4,7 @@
 // Reshape and Transpose that amount to one permutation become it, so that
 // later stages see the product's operands in one step.
 #include "SimplifyLayout.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "sparse-opt/Analysis/ConstantData.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -162,13 +163,19 @@ collapseGroups(const Sizes &from, const Sizes &to) {
 
 static NodeOp getNode(Value value, StringRef name) {
   auto node = value.getDefiningOp<NodeOp>();
-  return node && node.is(name) ? node : NodeOp();
+  return node && node.is(name) && !node.getOperands().empty() ? node : NodeOp();
 }
 
-static SmallVector<int64_t> getPermutation(NodeOp transpose, size_t rank) {
-  if (std::optional<ArrayRef<int64_t>> perm = transpose.intsAttr("perm"))
-    return llvm::to_vector(*perm);
-  return llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(rank)));
+/// Nothing when the attribute is no permutation of `rank` axes.
+static std::optional<SmallVector<int64_t>> getPermutation(NodeOp transpose,
+                                                          size_t rank) {
+  SmallVector<int64_t> perm =
+      llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(rank)));
+  if (std::optional<ArrayRef<int64_t>> given = transpose.intsAttr("perm"))
+    perm = llvm::to_vector(*given);
+  if (perm.size() != rank || !isPermutationVector(perm))
+    return std::nullopt;
+  return perm;
 }
 
 static Value createTranspose(NodeOp like, Value x, ArrayRef<int64_t> perm,
@@ -189,13 +196,15 @@ static Value mergeTwoTransposes(NodeOp outer, OpBuilder &builder) {
   auto type = dyn_cast<RankedTensorType>(outer.getResult(0).getType());
   if (!inner || !type)
     return {};
-  SmallVector<int64_t> first = getPermutation(inner, type.getRank());
-  SmallVector<int64_t> second = getPermutation(outer, type.getRank());
-  for (int64_t &axis : second)
-    axis = first[axis];
-  if (llvm::is_sorted(second))
+  auto first = getPermutation(inner, type.getRank());
+  auto second = getPermutation(outer, type.getRank());
+  if (!first || !second)
+    return {};
+  for (int64_t &axis : *second)
+    axis = (*first)[axis];
+  if (llvm::is_sorted(*second))
     return inner.getOperand(0);
-  return createTranspose(outer, inner.getOperand(0), second, builder);
+  return createTranspose(outer, inner.getOperand(0), *second, builder);
 }
 
 /// reshape(transpose(reshape(x))) -> transpose(x), where the first joins
@@ -217,7 +226,10 @@ static Value mergeReshapes(NodeOp last, const SymbolicShapes &shapes,
   if (!groups)
     return {};
   SmallVector<int64_t> perm;
-  for (int64_t group : getPermutation(transpose, joined->size()))
+  auto groupPerm = getPermutation(transpose, joined->size());
+  if (!groupPerm)
+    return {};
+  for (int64_t group : *groupPerm)
     llvm::append_range(perm, (*groups)[group]);
   Sizes permuted;
   for (int64_t axis : perm)
@@ -229,6 +241,8 @@ static Value mergeReshapes(NodeOp last, const SymbolicShapes &shapes,
 
 Value sparse_opt::mergeTransposes(NodeOp node, const SymbolicShapes &shapes,
                                   OpBuilder &builder) {
+  if (node.getOperands().empty())
+    return {};
   if (node.is("Transpose"))
     return mergeTwoTransposes(node, builder);
   return node.is("Reshape") ? mergeReshapes(node, shapes, builder) : Value();

@@ -71,6 +71,7 @@ private:
   void addEqual(llvm::StringRef symbol, const DimExpr &expr,
                 mlir::Operation *op);
   DimExpr resolve(const DimExpr &expr) const;
+  void resolveAll(DimList &list) const;
 
   llvm::DenseMap<mlir::Value, DimList> shapes, contents;
   llvm::SmallVector<SizeAssumption> assumptions, equalAt;
