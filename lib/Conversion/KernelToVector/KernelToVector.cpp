@@ -4,7 +4,6 @@
 // comes from ProductToVector.cpp, AttentionToVector.cpp and MicroKernel.cpp.
 #include "Lowerings.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -21,29 +20,6 @@ using namespace mlir;
 using namespace sparse_opt;
 
 #define DEBUG_TYPE "convert-kernel-to-vector"
-
-/// A reshape of a contiguous buffer that splits one dimension into several
-/// dynamic ones, as a cast that states all sizes: upstream's lowering of
-/// reshapes derives sizes and can't derive two.
-static void castReshape(memref::ExpandShapeOp reshape) {
-  auto source = cast<MemRefType>(reshape.getSrc().getType());
-  if (!source.getLayout().isIdentity())
-    return;
-  Emitter b(reshape.getLoc(), reshape);
-  SmallVector<OpFoldResult> sizes = reshape.getMixedOutputShape(), strides;
-  OpFoldResult stride = b.getIndexAttr(1);
-  for (OpFoldResult size : llvm::reverse(sizes)) {
-    strides.insert(strides.begin(), stride);
-    stride = getAsOpFoldResult(
-        b.mul(getValueOrCreateConstantIndexOp(b, b.getLoc(), stride),
-              getValueOrCreateConstantIndexOp(b, b.getLoc(), size)));
-  }
-  Value result = memref::ReinterpretCastOp::create(
-      b, cast<MemRefType>(reshape.getType()), reshape.getSrc(),
-      OpFoldResult(b.getIndexAttr(0)), sizes, strides);
-  reshape.replaceAllUsesWith(result);
-  reshape.erase();
-}
 
 namespace {
 
@@ -67,7 +43,6 @@ struct ConvertKernelToVector
     for (Operation *op : regions)
       if (failed(lower(op, kernels)))
         return signalPassFailure();
-    getOperation().walk(castReshape);
   }
 
   LogicalResult lower(Operation *op, MicroKernels &kernels) {
