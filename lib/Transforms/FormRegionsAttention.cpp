@@ -206,8 +206,7 @@ static AffineMap extraToAttentionLoops(AffineMap map) {
 
 /// Loops or zeros, no loop twice, n last.
 static bool isScoreExtra(OpOperand &operand) {
-  auto type = dyn_cast<RankedTensorType>(operand.get().getType());
-  if (!type || type.getElementType().isInteger(1))
+  if (!isa<RankedTensorType>(operand.get().getType()))
     return false;
   AffineMap map = cast<linalg::GenericOp>(operand.getOwner())
                       .getMatchingIndexingMap(&operand);
@@ -316,7 +315,7 @@ static Value createAttention(const Attention &attention, Access q, Access k,
   SmallVector<AffineMap> maps = {q.map(), k.map(), v.map()};
   SmallVector<Value> extras;
   for (const Chain::Extra &extra : attention.score.extras()) {
-    extras.push_back(extra.value);
+    extras.push_back(asStored(rewriter, loc, extra.value));
     maps.push_back(extraToAttentionLoops(extra.map));
   }
   AffineMap outMap = toAttentionLoops(output.getIndexingMapsArray().back(),

@@ -168,12 +168,55 @@ SmallVector<Chain::Extra> Chain::extras() const {
   return found;
 }
 
+/// What an element is in memory: a bool is a byte.
+static Type storedType(Type type) {
+  return type.isInteger(1) ? IntegerType::get(type.getContext(), 8) : type;
+}
+
+static Value fromStored(OpBuilder &builder, Location loc, Value stored,
+                        Type type) {
+  if (stored.getType() == type)
+    return stored;
+  return arith::TruncIOp::create(builder, loc, type, stored);
+}
+
+/// Sizes from what made the tensor: of a view's they would stay unknown.
+static SmallVector<OpFoldResult> reifySizes(OpBuilder &builder, Location loc,
+                                            Value tensor) {
+  ReifiedRankedShapedTypeDims shapes;
+  if (auto result = dyn_cast<OpResult>(tensor))
+    if (succeeded(reifyResultShapes(builder, result.getOwner(), shapes)))
+      return shapes[result.getResultNumber()];
+  return tensor::getMixedSizes(builder, loc, tensor);
+}
+
+Value sparse_opt::asStored(OpBuilder &builder, Location loc, Value tensor) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  Type stored = storedType(type.getElementType());
+  if (stored == type.getElementType())
+    return tensor;
+  Value empty = tensor::EmptyOp::create(
+      builder, loc, reifySizes(builder, loc, tensor), stored);
+  SmallVector<AffineMap> maps(2,
+                              builder.getMultiDimIdentityMap(type.getRank()));
+  SmallVector<utils::IteratorType> loops(type.getRank(),
+                                         utils::IteratorType::parallel);
+  auto op = linalg::GenericOp::create(
+      builder, loc, empty.getType(), tensor, empty, maps, loops,
+      [&](OpBuilder &nested, Location loc, ValueRange arguments) {
+        Value byte =
+            arith::ExtUIOp::create(nested, loc, stored, arguments.front());
+        linalg::YieldOp::create(nested, loc, byte);
+      });
+  return op->getResult(0);
+}
+
 void Chain::build(Region &region, OpBuilder &builder, Location loc,
                   float factor) const {
   SmallVector<Extra> others = extras();
   SmallVector<Type> types = {getElementTypeOrSelf(start.getType())};
   for (const Extra &extra : others)
-    types.push_back(getElementTypeOrSelf(extra.value.getType()));
+    types.push_back(storedType(getElementTypeOrSelf(extra.value.getType())));
   OpBuilder::InsertionGuard guard(builder);
   Block *block = builder.createBlock(&region, region.end(), types,
                                      SmallVector<Location>(types.size(), loc));
@@ -190,7 +233,8 @@ void Chain::build(Region &region, OpBuilder &builder, Location loc,
       return scalar;
     for (auto [i, extra] : llvm::enumerate(others))
       if (extra.value == value && extra.map == map)
-        return Value(block->getArgument(1 + i));
+        return fromStored(builder, loc, block->getArgument(1 + i),
+                          getElementTypeOrSelf(value.getType()));
     llvm_unreachable("an operand is neither made by the chain nor an extra");
   };
   for (linalg::GenericOp member : members) {

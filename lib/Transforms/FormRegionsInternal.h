@@ -39,10 +39,14 @@ struct Chain {
   llvm::SmallVector<Extra> extras() const;
 
   /// Fills `region` with the chain as scalar code: arguments are f32 (times
-  /// `factor`) and the extras' elements.
+  /// `factor`) and the extras' elements as they are stored.
   void build(mlir::Region &region, mlir::OpBuilder &builder, mlir::Location loc,
              float factor = 1) const;
 };
+
+/// A tensor of bools as bytes; any other as it is.
+mlir::Value asStored(mlir::OpBuilder &builder, mlir::Location loc,
+                     mlir::Value tensor);
 
 /// The longest chain from `start` on whose other operands all satisfy
 /// `isExtra` and whose exit satisfies `isExit`; a chain without members is one.

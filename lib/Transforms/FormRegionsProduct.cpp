@@ -23,7 +23,7 @@ static bool isConstantZero(AffineExpr expr) {
 /// `map` is from the loops of the product's result, the last of which is n.
 static ExtraKind kindOf(Type type, AffineMap map) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  if (!tensor || tensor.getElementType().isInteger(1))
+  if (!tensor)
     return ExtraKind::Other;
   if (map.isIdentity())
     return ExtraKind::Matrix;
@@ -171,7 +171,8 @@ LogicalResult sparse_opt::formProduct(linalg::GenericOp op,
   sizes.back() = rewriter.getIndexAttr(source->n);
   SmallVector<Value> extras;
   for (const Chain::Extra &extra : chain->extras())
-    extras.push_back(reshapeExtra(rewriter, loc, extra));
+    extras.push_back(
+        asStored(rewriter, loc, reshapeExtra(rewriter, loc, extra)));
   Value x = collapseRows(rewriter, loc, product->lhs);
   Value weight = weights.pack(*source, rewriter, loc);
   Value out = emptyRows(rewriter, loc, sizes, rewriter.getF32Type());

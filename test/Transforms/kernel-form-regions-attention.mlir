@@ -96,6 +96,53 @@ func.func @layouts_masks_and_factors(%qin: tensor<?x?x12x32xf32>, %kin: tensor<?
 #k = affine_map<(m, n, k) -> (n, k)>
 #v = affine_map<(m, n, k) -> (k, n)>
 #s = affine_map<(m, n, k) -> (m, n)>
+#i = affine_map<(m, n) -> (m, n)>
+
+// A mask of bools is read as bytes.
+// CHECK-LABEL: @mask_of_bools
+// CHECK: %[[BYTES:.+]] = linalg.generic {{.*}} ins(%{{.+}} : tensor<?x?xi1>) outs(%{{.+}} : tensor<?x?xi8>)
+// CHECK: arith.extui
+// CHECK: kernel.attention {{.*}} extras(%[[BYTES]] : tensor<?x?xi8>)
+// CHECK-NEXT: ^bb0(%[[S:.+]]: f32, %[[BYTE:.+]]: i8):
+// CHECK: %[[C:.+]] = arith.trunci %[[BYTE]] : i8 to i1
+// CHECK: arith.select %[[C]], %[[S]]
+func.func @mask_of_bools(%q: tensor<?x4xf32>, %k: tensor<?x4xf32>, %v: tensor<?x4xf32>, %mask: tensor<?x?xi1>, %d: index) -> tensor<?x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %ess = tensor.empty(%d, %d) : tensor<?x?xf32>
+  %fss = linalg.fill ins(%zero : f32) outs(%ess : tensor<?x?xf32>) -> tensor<?x?xf32>
+  %scores = linalg.generic {indexing_maps = [#q, #k, #s], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%q, %k : tensor<?x4xf32>, tensor<?x4xf32>) outs(%fss : tensor<?x?xf32>) {
+    ^bb0(%x: f32, %y: f32, %acc: f32):
+      %p = arith.mulf %x, %y : f32
+      %t = arith.addf %acc, %p : f32
+      linalg.yield %t : f32
+  } -> tensor<?x?xf32>
+  %masked = linalg.generic {indexing_maps = [#i, #i, #i], iterator_types = ["parallel", "parallel"]}
+      ins(%mask, %scores : tensor<?x?xi1>, tensor<?x?xf32>) outs(%ess : tensor<?x?xf32>) {
+    ^bb0(%c: i1, %x: f32, %o: f32):
+      %p = arith.select %c, %x, %low : f32
+      linalg.yield %p : f32
+  } -> tensor<?x?xf32>
+  %softmax = linalg.softmax dimension(1) ins(%masked : tensor<?x?xf32>) outs(%ess : tensor<?x?xf32>) -> tensor<?x?xf32>
+  %esd = tensor.empty(%d) : tensor<?x4xf32>
+  %fsd = linalg.fill ins(%zero : f32) outs(%esd : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %y = linalg.generic {indexing_maps = [#q, #v, #s], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%softmax, %v : tensor<?x?xf32>, tensor<?x4xf32>) outs(%fsd : tensor<?x4xf32>) {
+    ^bb0(%x: f32, %z: f32, %acc: f32):
+      %p = arith.mulf %x, %z : f32
+      %t = arith.addf %acc, %p : f32
+      linalg.yield %t : f32
+  } -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+#q = affine_map<(m, n, k) -> (m, k)>
+#k = affine_map<(m, n, k) -> (n, k)>
+#v = affine_map<(m, n, k) -> (k, n)>
+#s = affine_map<(m, n, k) -> (m, n)>
 
 // Probabilities that are a result too must be stored anyway.
 // CHECK-LABEL: @returned_probabilities_stay
