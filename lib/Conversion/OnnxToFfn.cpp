@@ -133,18 +133,10 @@ static bool haveSameRows(Value a, Value b, const SymbolicShapes &shapes) {
          ArrayRef<DimExpr>(*right).drop_back();
 }
 
-static bool keepsLastDim(NodeOp reshape) {
-  auto from = dyn_cast<RankedTensorType>(reshape.getOperand(0).getType());
-  auto to = dyn_cast<RankedTensorType>(reshape.getResult(0).getType());
-  return from && to && from.getRank() && to.getRank() &&
-         !from.isDynamicDim(from.getRank() - 1) &&
-         from.getShape().back() == to.getShape().back();
-}
-
 /// The value in front of the reshapes of rows that end in `x`.
 static Value beforeReshapes(Value x) {
   while (auto node = x.getDefiningOp<NodeOp>()) {
-    if (!node.is("Reshape") || !keepsLastDim(node))
+    if (!node.is("Reshape") || !keepsRows(node))
       break;
     x = node.getOperand(0);
   }
@@ -155,7 +147,7 @@ static Value beforeReshapes(Value x) {
 static Value afterReshapes(Value y) {
   while (y.hasOneUse()) {
     auto node = dyn_cast<NodeOp>(*y.user_begin());
-    if (!node || !node.is("Reshape") || !keepsLastDim(node))
+    if (!node || !node.is("Reshape") || !keepsRows(node))
       break;
     y = node.getResult(0);
   }

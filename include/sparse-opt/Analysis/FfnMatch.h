@@ -29,6 +29,10 @@ struct LinearLayer {
   llvm::SmallSetVector<mlir::Operation *, 4> nodes;
 };
 
+/// A Reshape whose operand and result agree in the last dimension: rows stay
+/// rows, in order.
+bool keepsRows(onnx::NodeOp reshape);
+
 /// The linear layer whose result `value` is: MatMul or Gemm with a constant
 /// weight, then bias, float Casts, reshapes that keep rows, and at last a
 /// Split or Slice of the last dimension. `why` says what was missing.
