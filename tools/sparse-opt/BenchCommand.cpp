@@ -32,14 +32,13 @@ struct Flags {
       cl::desc("peers: onnxruntime, openvino, other compiled models")};
   cl::opt<std::string> reference{
       "reference", cl::sub(command), cl::value_desc("model.onnx"),
-      cl::desc("what onnxruntime and openvino run (default: the .onnx of the "
-               "same name)")};
+      cl::desc("what peers run (default: the .onnx of the same name)")};
   cl::opt<std::string> threads{"threads", cl::sub(command),
                                cl::value_desc("LIST"), cl::init("1"),
                                cl::desc("thread counts, such as 1,2")};
   cl::list<std::string> shapes{
       "shape", cl::sub(command), cl::value_desc("SHAPE"),
-      cl::desc("input_ids:1x128, batch=1,sequence=128 or 1x128; may repeat")};
+      cl::desc("ids:1x128, batch=1,sequence=128 or 1x128; may repeat")};
   cl::opt<std::string> inputs{"inputs", cl::sub(command),
                               cl::value_desc("in.npz"),
                               cl::desc("measure on these inputs instead")};
@@ -374,12 +373,11 @@ Error Bench::run() {
 int sparse_opt::tool::benchMain(int argc, char **argv) {
   if (auto status = parseFlags(
           argc, argv, command,
-          "usage: sparse-opt bench model.so [--against=onnxruntime] "
-          "[--threads=1,2] [--shape=1x128]",
-          "Each turn is one untimed run and five timed ones; medians. Ratios "
-          "above 1 say that\nthe model is faster than the peer. GMAC/s: 1e9 "
-          "multiply-adds of matrix products a\nsecond; the peak is measured "
-          "in the same run.\n"))
+          "usage: sparse-opt bench model.so [--against=onnxruntime] [flags]",
+          "Each turn is one untimed run and five timed ones; medians. A ratio "
+          "above 1 says\nthat the model is faster than the peer. GMAC/s: 1e9 "
+          "multiply-adds of matrix\nproducts a second; the peak is measured in "
+          "the same run.\n"))
     return *status;
   if (flags.runs == 0)
     return fail("--runs=0 measures nothing");

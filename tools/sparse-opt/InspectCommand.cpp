@@ -230,9 +230,8 @@ int sparse_opt::tool::inspectMain(int argc, char **argv) {
   if (auto status = parseFlags(
           argc, argv, command,
           "usage: sparse-opt inspect model.onnx|model.so [--json]",
-          "An ONNX model: inputs, outputs, FFN blocks with their share of the "
-          "multiply-adds,\nand what was not recognised. A compiled model: its "
-          "manifest.\n"))
+          "An ONNX model: inputs, outputs, FFN blocks and their share of the "
+          "work,\nwhat was not recognised. A compiled model: its manifest.\n"))
     return *status;
   file_magic magic;
   if (std::error_code code = identify_magic(flags.model, magic))

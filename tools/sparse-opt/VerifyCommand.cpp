@@ -32,16 +32,15 @@ struct Flags {
   cl::opt<std::string> inputs{"inputs", cl::sub(command),
                               cl::value_desc("in.npz"),
                               cl::desc("inputs (default: random ones)")};
-  cl::opt<std::string> shape{"shape", cl::sub(command), cl::value_desc("SHAPE"),
-                             cl::init("3x7"),
-                             cl::desc("of random inputs: input_ids:1x128, "
-                                      "batch=1,sequence=128 or 3x7 (default)")};
+  cl::opt<std::string> shape{
+      "shape", cl::sub(command), cl::value_desc("SHAPE"), cl::init("3x7"),
+      cl::desc("of random inputs: ids:1x128, batch=1 or 3x7 (default)")};
   cl::opt<unsigned> seed{"seed", cl::sub(command), cl::value_desc("N"),
                          cl::init(1), cl::desc("of random inputs (1)")};
   cl::opt<std::string> maxError{
       "max-error", cl::sub(command), cl::value_desc("LIMIT"),
       cl::init("rel:1e-4"),
-      cl::desc("exit with 3 beyond it: rel:1e-4 (default), cos:, abs:")};
+      cl::desc("exit with 3 beyond: rel:1e-4 (default), cos:, abs:")};
   cl::opt<unsigned> threads{"threads", cl::sub(command), cl::value_desc("N"),
                             cl::desc("of the compiled model")};
   cl::opt<bool> noBlocks{"no-blocks", cl::sub(command),
