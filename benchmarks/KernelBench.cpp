@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Speed of generated matrix products on one thread, beside the FMA peak of
-// the same run. `KernelBench [target]`; not a test.
+// Speed of generated matrix products and attentions on one thread, beside the
+// FMA peak of the same run. `KernelBench [target]`; not a test.
 #include "KernelJit.h"
 #include "KernelText.h"
 #include "llvm/ADT/STLExtras.h"
@@ -72,6 +72,34 @@ static double measure(KernelJit &jit, int64_t rows, int64_t k, int64_t n,
   return *llvm::min_element(times);
 }
 
+/// Least seconds of one attention of 12 heads of 32 over `length` tokens.
+static double measureAttention(KernelJit &jit, int64_t length) {
+  std::vector<float> q = random(length * 384), k = random(length * 384),
+                     v = random(length * 384), mask(length), out(length * 384);
+  auto operand = [&](std::vector<float> &data) {
+    return memRef(data.data(), 1, length, 12, 32);
+  };
+  double best = 1, until = seconds() + 0.3;
+  while (seconds() < until) {
+    double begin = seconds();
+    jit.call("f", operand(q), operand(k), operand(v),
+             memRef(mask.data(), 1, 1, 1, length), operand(out));
+    best = std::min(best, seconds() - begin);
+  }
+  return best;
+}
+
+static void printAttentions(const TargetInfo &target, double peak) {
+  KernelJit jit(attentionText(12, 32, 32, Layout::Interleaved), target);
+  for (int64_t length : {1, 16, 128, 512}) {
+    double flops = 4.0 * 12 * 32 * length * length;
+    double time = measureAttention(jit, length);
+    printf("%-24s %5ld %7.1f GF %7.0f %% %9.1f us\n", "attention 12 x 32",
+           long(length), flops / time * 1e-9, 100 * flops / time * 1e-9 / peak,
+           time * 1e6);
+  }
+}
+
 int main(int argc, char **argv) {
   const TargetInfo *target = argc > 1 ? lookupTarget(argv[1]) : hostTarget();
   if (!target || !hostRuns(*target)) {
@@ -107,4 +135,5 @@ int main(int argc, char **argv) {
              weightBytes / streamed * 1e-9);
     }
   }
+  printAttentions(*target, peak);
 }
