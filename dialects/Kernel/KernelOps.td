@@ -175,4 +175,15 @@ def CheckIndexOp : KernelOp<"check_index", [
   let arguments = (ins AnyShaped:$indices, Index:$bound, StrAttr:$message);
   let assemblyFormat = "$indices `below` $bound $message attr-dict `:` type($indices)";
 }
+
+def CheckSizesOp : KernelOp<"check_sizes", [
+    MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "two sizes of this run fit each other";
+  let description = [{
+    Where `holds` is false, records `lhs` and `rhs` as `kernel.check_index`
+    records an index: the runtime answers "message (lhs against rhs)".
+  }];
+  let arguments = (ins I1:$holds, Index:$lhs, Index:$rhs, StrAttr:$message);
+  let assemblyFormat = "$lhs `,` $rhs `when` $holds $message attr-dict";
+}
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// kernel.launch and kernel.check_index in terms of a so_call (ModelAbi.h): a
+// kernel.launch and the kernel.check ops in terms of a so_call (ModelAbi.h): a
 // launch stores its captures in a record on the stack and calls the runtime's
 // `parallel` with a thunk that loads them; an index check fills the error
 // slot. Ordinary --convert-to-llvm does the rest.
@@ -57,18 +57,18 @@ struct ConvertKernelToLLVM
     : public sparse_opt::impl::ConvertKernelToLLVMBase<ConvertKernelToLLVM> {
   void runOnOperation() override {
     SmallVector<kernel::LaunchOp> launches;
-    SmallVector<kernel::CheckIndexOp> checks;
+    SmallVector<Operation *> checks;
     getOperation().walk([&](Operation *op) {
       if (auto launch = dyn_cast<kernel::LaunchOp>(op))
         launches.push_back(launch);
-      else if (auto check = dyn_cast<kernel::CheckIndexOp>(op))
-        checks.push_back(check);
+      else if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp>(op))
+        checks.push_back(op);
     });
     for (kernel::LaunchOp launch : launches)
       if (failed(convert(launch)))
         return signalPassFailure();
-    for (kernel::CheckIndexOp check : checks)
-      if (failed(convert(check)))
+    for (Operation *check : checks)
+      if (failed(convertCheck(check)))
         return signalPassFailure();
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       dropRoles(func);
@@ -196,16 +196,25 @@ struct ConvertKernelToLLVM
   }
 
   //===--------------------------------------------------------------------===//
-  // Index checks
+  // Checks
   //===--------------------------------------------------------------------===//
 
-  /// For each index: if it is the first error of the call, note it.
-  LogicalResult convert(kernel::CheckIndexOp check) {
+  LogicalResult convertCheck(Operation *check) {
     FailureOr<Value> call = callFor(check);
     if (failed(call))
       return failure();
-    Location loc = check.getLoc();
     OpBuilder builder(check);
+    if (auto sizes = dyn_cast<kernel::CheckSizesOp>(check))
+      checkSizes(builder, sizes, *call);
+    else
+      checkIndices(builder, cast<kernel::CheckIndexOp>(check), *call);
+    check->erase();
+    return success();
+  }
+
+  void checkIndices(OpBuilder &builder, kernel::CheckIndexOp check,
+                    Value call) {
+    Location loc = check.getLoc();
     Value indices = check.getIndices();
     auto type = cast<MemRefType>(indices.getType());
     Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
@@ -218,10 +227,8 @@ struct ConvertKernelToLLVM
                        [&](OpBuilder &nested, Location, ValueRange ivs) {
                          Value index =
                              memref::LoadOp::create(nested, loc, indices, ivs);
-                         checkOne(nested, check, *call, index);
+                         checkOne(nested, check, call, index);
                        });
-    check.erase();
-    return success();
   }
 
   void checkOne(OpBuilder &builder, kernel::CheckIndexOp check, Value call,
@@ -237,6 +244,22 @@ struct ConvertKernelToLLVM
     Value range = arith::AddIOp::create(builder, loc, bound, bound);
     Value bad = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
                                       shifted, range);
+    noteWhere(builder, loc, bad, call, check.getMessageAttr(), index, bound,
+              /*areSizes=*/false);
+  }
+
+  void checkSizes(OpBuilder &builder, kernel::CheckSizesOp check, Value call) {
+    Location loc = check.getLoc();
+    Value yes = arith::ConstantIntOp::create(builder, loc, 1, 1);
+    Value bad = arith::XOrIOp::create(builder, loc, check.getHolds(), yes);
+    noteWhere(builder, loc, bad, call, check.getMessageAttr(),
+              toI64(builder, loc, check.getLhs()),
+              toI64(builder, loc, check.getRhs()), /*areSizes=*/true);
+  }
+
+  /// Where `bad`, and if it is the first error of the call: note it.
+  void noteWhere(OpBuilder &builder, Location loc, Value bad, Value call,
+                 StringAttr message, Value value, Value bound, bool areSizes) {
     auto onBad = scf::IfOp::create(builder, loc, bad, /*withElse=*/false);
     OpBuilder inBad = onBad.getThenBodyBuilder();
     Value slot = fieldAt(inBad, loc, call, offsetof(so_call, error_message));
@@ -245,29 +268,29 @@ struct ConvertKernelToLLVM
     Value first = LLVM::ICmpOp::create(inBad, loc, LLVM::ICmpPredicate::eq,
                                        present, null);
     auto onFirst = scf::IfOp::create(inBad, loc, first, /*withElse=*/false);
-    OpBuilder inFirst = onFirst.getThenBodyBuilder();
-    LLVM::StoreOp::create(inFirst, loc, messageAddress(inFirst, check), slot);
-    LLVM::StoreOp::create(
-        inFirst, loc, index,
-        fieldAt(inFirst, loc, call, offsetof(so_call, error_value)));
-    LLVM::StoreOp::create(
-        inFirst, loc, bound,
-        fieldAt(inFirst, loc, call, offsetof(so_call, error_bound)));
+    OpBuilder then = onFirst.getThenBodyBuilder();
+    Value kind = arith::ConstantIntOp::create(then, loc, areSizes, 64);
+    auto store = [&](Value field, size_t offset) {
+      LLVM::StoreOp::create(then, loc, field, fieldAt(then, loc, call, offset));
+    };
+    LLVM::StoreOp::create(then, loc, messageAddress(then, loc, message), slot);
+    store(value, offsetof(so_call, error_value));
+    store(bound, offsetof(so_call, error_bound));
+    store(kind, offsetof(so_call, error_is_sizes));
   }
 
-  Value messageAddress(OpBuilder &builder, kernel::CheckIndexOp check) {
-    LLVM::GlobalOp &global = messages[check.getMessageAttr()];
+  Value messageAddress(OpBuilder &builder, Location loc, StringAttr message) {
+    LLVM::GlobalOp &global = messages[message];
     if (!global) {
       OpBuilder top = OpBuilder::atBlockBegin(getOperation().getBody());
-      std::string text = check.getMessage().str() + '\0';
+      std::string text = message.str() + '\0';
       auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
       global = LLVM::GlobalOp::create(
-          top, check.getLoc(), type, /*isConstant=*/true,
-          LLVM::Linkage::Internal,
+          top, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal,
           "kernel_message_" + std::to_string(messages.size()),
           builder.getStringAttr(text));
     }
-    return LLVM::AddressOfOp::create(builder, check.getLoc(), global);
+    return LLVM::AddressOfOp::create(builder, loc, global);
   }
 
   DenseMap<Operation *, Value> records;

@@ -68,11 +68,11 @@ static LogicalResult lower(ModuleOp module) {
     func->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                   UnitAttr::get(func.getContext()));
   });
-  // Index checks go: the caller's inputs are in range.
-  SmallVector<kernel::CheckIndexOp> checks;
-  module.walk([&](kernel::CheckIndexOp op) { checks.push_back(op); });
-  for (kernel::CheckIndexOp op : checks)
-    op->erase();
+  // Checks go: the caller's inputs are in range.
+  module.walk([](Operation *op) {
+    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp>(op))
+      op->erase();
+  });
   PassManager pm(module.getContext());
   buildLoops(pm);
   if (failed(pm.run(module)))

@@ -200,6 +200,10 @@ static sparse_opt_status call_model(sparse_opt_instance *instance) {
   _mm_setcsr(control);
   if (!call.error_message)
     return SPARSE_OPT_OK;
+  if (call.error_is_sizes)
+    return so_fail(SPARSE_OPT_WRONG_SHAPE,
+                   "%s (%" PRId64 " against %" PRId64 ")", call.error_message,
+                   call.error_value, call.error_bound);
   return so_fail(SPARSE_OPT_OUT_OF_RANGE,
                  "%s: index %" PRId64 " is outside [-%" PRId64 ", %" PRId64 ")",
                  call.error_message, call.error_value, call.error_bound,

@@ -79,7 +79,10 @@ func::FuncOp cloneForDims(func::FuncOp main) {
   auto clone = cast<func::FuncOp>(builder.clone(*main));
   clone.setName("kernel_output_dims");
   clone.setPrivate();
-  clone.walk([](kernel::CheckIndexOp check) { check.erase(); });
+  clone.walk([](Operation *op) {
+    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp>(op))
+      op->erase();
+  });
   Operation *ret = clone.front().getTerminator();
   builder.setInsertionPoint(ret);
   SmallVector<Value> sizes;

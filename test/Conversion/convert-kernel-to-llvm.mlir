@@ -29,3 +29,15 @@ func.func @main(%m: memref<?xi64>, %n: index, %call: !llvm.ptr {kernel.call}) {
   kernel.check_index %m below %n "bad id" : memref<?xi64>
   return
 }
+
+// -----
+
+// CHECK: llvm.mlir.global internal constant @[[TEXT:.+]]("n is 4\00")
+// CHECK: func.func @main
+// CHECK: %[[BAD:.+]] = arith.xori %arg1
+// CHECK: scf.if %[[BAD]]
+// CHECK: llvm.mlir.addressof @[[TEXT]]
+func.func @main(%n: index, %holds: i1, %four: index, %call: !llvm.ptr {kernel.call}) {
+  kernel.check_sizes %n, %four when %holds "n is 4"
+  return
+}

@@ -84,6 +84,15 @@ class Model:
             self.assertEqual([(each.name, each.type, len(each.shape)) for each in ours],
                              [(each.name, each.type, len(each.shape)) for each in theirs])
 
+    def test_bad_sizes_and_words(self):
+        feeds = feeds_of(self.reference.get_inputs(), 1, 513, False)
+        with self.assertRaisesRegex(ValueError, r"sequence\w* must be at most 512 \(513 against 512\)"):
+            self.models[0].run(None, feeds)
+        feeds = feeds_of(self.reference.get_inputs(), 1, 16, False)
+        feeds["input_ids"][0, 3] = WORDS
+        with self.assertRaisesRegex(ValueError, f"'input_ids': index {WORDS} is outside"):
+            self.models[0].run(None, feeds)
+
     def test_same_bytes_again(self):
         again = self.compiled.with_name("again.so")
         compile_model(self.path, again)

@@ -153,11 +153,11 @@ def KernelEmitEntryPoints : Pass<"kernel-emit-entry-points", "mlir::ModuleOp"> {
 }
 
 def ConvertKernelToLLVM : Pass<"convert-kernel-to-llvm", "mlir::ModuleOp"> {
-  let summary = "Lower launches and index checks to calls of the runtime";
+  let summary = "Lower launches and checks to calls of the runtime";
   let description = [{
     `kernel.launch` stores its captures in a record on the stack (a memref
     without a layout is a pointer and its dynamic sizes) and calls
-    `so_call.parallel` with a thunk. `kernel.check_index` notes the first
+    `so_call.parallel` with a thunk. The `kernel.check_` ops note the first
     violation in the call's error slot. Private functions get internal
     linkage.
     Example: `test/Conversion/convert-kernel-to-llvm.mlir`.

@@ -35,6 +35,8 @@ typedef struct so_call {
   /* First error of the call; `message` is a string of the model. */
   const char *error_message;     /* NULL while there is none */
   int64_t error_value, error_bound;
+  int64_t error_is_sizes;        /* the two are sizes that don't fit, not an
+                                    index and its bound */
   void *runtime;                 /* the runtime's own */
 } so_call;
 

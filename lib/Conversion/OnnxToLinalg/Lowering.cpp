@@ -271,8 +271,7 @@ bool Lowering::atLeast(Size x, Size y) {
 Size Lowering::common(Size x, Size y, const Twine &what) {
   if (x == y)
     return x;
-  Scalars s(b, loc);
-  emitCheck(b, loc, s.equal(index(x), index(y)), checkMessage(op, what));
+  emitSizesEqual(b, loc, index(x), index(y), checkMessage(op, what));
   return min(x, y);
 }
 
@@ -282,8 +281,9 @@ static Size broadcastAtRunTime(Lowering &l, Size x, Size y) {
   Value a = l.index(x), c = l.index(y), one = s.index(1);
   Value aIsOne = s.equal(a, one);
   Value fits = s.logicalOr(s.equal(a, c), s.logicalOr(aIsOne, s.equal(c, one)));
-  emitCheck(l.b, l.loc, fits,
-            checkMessage(l.op, "sizes must be equal or 1 to be broadcast"));
+  emitSizesCheck(
+      l.b, l.loc, fits, a, c,
+      checkMessage(l.op, "sizes must be equal or 1 to be broadcast"));
   if (getConstantIntValue(x))
     return x;
   if (getConstantIntValue(y))

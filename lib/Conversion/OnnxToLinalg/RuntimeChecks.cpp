@@ -26,20 +26,13 @@ void lowering::emitIndexCheck(OpBuilder &b, Location loc, Value indices,
   kernel::CheckIndexOp::create(b, loc, indices, bound, message);
 }
 
-/// The one check there is is on an index tensor: 1 is out of [-1, 1).
-void lowering::emitCheck(OpBuilder &b, Location loc, Value holds,
-                         StringRef message) {
-  Value zero = arith::ConstantIntOp::create(b, loc, 0, 64);
-  Value one = arith::ConstantIntOp::create(b, loc, 1, 64);
-  Value violation = arith::SelectOp::create(b, loc, holds, zero, one);
-  Value indices = tensor::FromElementsOp::create(
-      b, loc, RankedTensorType::get({1}, b.getI64Type()), violation);
-  Value bound = arith::ConstantIndexOp::create(b, loc, 1);
-  emitIndexCheck(b, loc, indices, bound, message);
+void lowering::emitSizesCheck(OpBuilder &b, Location loc, Value holds, Value x,
+                              Value y, StringRef message) {
+  kernel::CheckSizesOp::create(b, loc, holds, x, y, message);
 }
 
 void lowering::emitSizesEqual(OpBuilder &b, Location loc, Value x, Value y,
                               StringRef message) {
   Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x, y);
-  emitCheck(b, loc, same, message);
+  emitSizesCheck(b, loc, same, x, y, message);
 }

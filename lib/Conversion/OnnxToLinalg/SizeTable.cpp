@@ -163,13 +163,34 @@ Value SizeTable::symbol(StringRef name) {
              source->second);
 }
 
+/// c where `x == y` says that the symbol x is at most c: y is min(c, x).
+static std::optional<int64_t> upperLimit(const DimExpr &x, const DimExpr &y) {
+  if (!x.symbolName() || y.getTerms().size() != 1 ||
+      y.getTerms().front().coefficient != 1 ||
+      y.getTerms().front().factors.size() != 1)
+    return std::nullopt;
+  const DimAtom &atom = *y.getTerms().front().factors.front();
+  if (atom.kind != DimAtom::Min)
+    return std::nullopt;
+  if (atom.operands[1] == x)
+    return atom.operands[0].constant();
+  if (atom.operands[0] == x)
+    return atom.operands[1].constant();
+  return std::nullopt;
+}
+
+static std::string describe(const DimExpr &x, const DimExpr &y) {
+  if (auto limit = upperLimit(x, y))
+    return x.str() + " must be at most " + std::to_string(*limit);
+  return x.str() + " must be equal to " + y.str();
+}
+
 void SizeTable::checkAssumptions() {
   for (const SizeAssumption &assumption : shapes.getAssumptions()) {
-    Location loc = assumption.op->getLoc();
-    emitSizesEqual(b, loc, materialize(assumption.lhs),
-                   materialize(assumption.rhs),
-                   checkMessage(assumption.op, "size " + assumption.lhs.str() +
-                                                   " must be equal to " +
-                                                   assumption.rhs.str()));
+    const DimExpr *x = &assumption.lhs, *y = &assumption.rhs;
+    if (upperLimit(*y, *x))
+      std::swap(x, y);
+    emitSizesEqual(b, assumption.op->getLoc(), materialize(*x), materialize(*y),
+                   checkMessage(assumption.op, describe(*x, *y)));
   }
 }
