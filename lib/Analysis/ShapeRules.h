@@ -16,6 +16,7 @@ using ShapeList = std::optional<llvm::ArrayRef<Dim>>;
 using ShapeRule = void (*)(onnx::NodeOp node, SymbolicShapes &shapes);
 
 /// The rule that sets the shapes of `node`'s results; null when there is none.
+ShapeRule lookupAttentionRule(onnx::NodeOp node);
 ShapeRule lookupLayoutRule(onnx::NodeOp node);
 ShapeRule lookupMathRule(onnx::NodeOp node);
 ShapeRule lookupSpatialRule(onnx::NodeOp node);

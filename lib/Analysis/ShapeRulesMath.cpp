@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Shapes of operators that compute: element by element, products, reductions,
-// norms, attention.
+// norms.
 #include "ShapeRules.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -217,65 +217,6 @@ static void topK(NodeOp node, SymbolicShapes &shapes) {
 }
 
 //===----------------------------------------------------------------------===//
-// Attention
-//===----------------------------------------------------------------------===//
-
-/// com.microsoft MultiHeadAttention: query's rows, value's width.
-static void multiHeadAttention(NodeOp node, SymbolicShapes &shapes) {
-  ShapeList query = shapeOf(node, 0, shapes), value = shapeOf(node, 2, shapes);
-  if (!query || query->size() != 3 || !value || value->size() != 3)
-    return;
-  shapes.setShape(node.getResult(0), {(*query)[0], (*query)[1], (*value)[2]});
-}
-
-/// com.microsoft Attention: x and packed weights of q, k and v.
-static void packedAttention(NodeOp node, SymbolicShapes &shapes) {
-  ShapeList x = shapeOf(node, 0, shapes), weight = shapeOf(node, 1, shapes);
-  if (!x || x->size() != 3 || !weight || weight->size() != 2 || !(*weight)[1])
-    return;
-  Dim width = (*weight)[1]->exactDiv(DimExpr(3));
-  if (auto sizes = node.intsAttr("qkv_hidden_sizes"))
-    width = sizes->size() == 3 ? Dim(DimExpr((*sizes)[2])) : std::nullopt;
-  shapes.setShape(node.getResult(0), {(*x)[0], (*x)[1], width});
-}
-
-/// ai.onnx Attention, operands of rank 3 (heads side by side) or 4: result,
-/// keys and values with the past in front, scores.
-static void attention(NodeOp node, SymbolicShapes &shapes) {
-  ShapeList query = shapeOf(node, 0, shapes), key = shapeOf(node, 1, shapes),
-            value = shapeOf(node, 2, shapes);
-  if (!query || !key || !value || query->size() < 3 || query->size() > 4 ||
-      key->size() != query->size() || value->size() != query->size())
-    return;
-  bool flat = query->size() == 3;
-  Dim heads = flat ? Dim(DimExpr(node.intAttr("q_num_heads", 1))) : (*query)[1];
-  Dim shared = flat ? Dim(DimExpr(node.intAttr("kv_num_heads", 1))) : (*key)[1];
-  auto headSize = [&](ShapeList x) -> Dim {
-    if (!flat || !x->back() || !shared)
-      return x->back();
-    return DimExpr::floorDiv(*x->back(), *shared);
-  };
-  DimList result = toList(*query);
-  result.back() = value->back();
-  if (flat && *heads != *shared)
-    result.back() =
-        headSize(value) ? Dim(*headSize(value) * *heads) : std::nullopt;
-  Dim total = (*key)[key->size() - 2];
-  if (node.operandOrNull(4)) {
-    Dim past = shapes.getDim(node.operandOrNull(4), 2);
-    total = past && total ? Dim(*past + *total) : std::nullopt;
-  }
-  const Dim &batch = (*query)[0], &rows = (*query)[query->size() - 2];
-  DimList lists[] = {result,
-                     {batch, shared, total, headSize(key)},
-                     {batch, shared, total, headSize(value)},
-                     {batch, heads, rows, total}};
-  for (auto [output, list] : llvm::zip(node->getResults(), lists))
-    if (isa<ShapedType>(output.getType()))
-      shapes.setShape(output, list);
-}
-
-//===----------------------------------------------------------------------===//
 // Table
 //===----------------------------------------------------------------------===//
 
@@ -292,15 +233,14 @@ static llvm::StringMap<ShapeRule> makeRules() {
       {"LayerNormalization", norm},
       {"SimplifiedLayerNormalization", norm},
       {"RMSNormalization", norm},
-      {"Attention", attention},
       {"com.microsoft:SkipLayerNormalization", norm},
       {"com.microsoft:SkipSimplifiedLayerNormalization", norm},
       {"com.microsoft:SimplifiedLayerNormalization", norm},
       {"com.microsoft:LayerNormalization", norm},
       {"com.microsoft:FusedMatMul", fusedMatMul},
-      {"com.microsoft:MatMulNBits", quantizedMatMul},
-      {"com.microsoft:MultiHeadAttention", multiHeadAttention},
-      {"com.microsoft:Attention", packedAttention}};
+      {"com.microsoft:TransposeMatMul", fusedMatMul},
+      {"com.microsoft:DynamicQuantizeMatMul", matMul},
+      {"com.microsoft:MatMulNBits", quantizedMatMul}};
   for (StringRef name : {"Add",
                          "Sub",
                          "Mul",
@@ -397,7 +337,9 @@ static llvm::StringMap<ShapeRule> makeRules() {
                          "Tanh",
                          "ThresholdedRelu",
                          "Trilu",
+                         "com.microsoft:DequantizeLinear",
                          "com.microsoft:Gelu",
+                         "com.microsoft:QuantizeLinear",
                          "com.microsoft:QuickGelu",
                          "com.microsoft:RotaryEmbedding"})
     rules[name] = likeFirst;

@@ -274,6 +274,8 @@ static void visitNode(onnx::NodeOp node, SymbolicShapes &shapes) {
     rule = lookupMathRule(node);
   if (!rule)
     rule = lookupSpatialRule(node);
+  if (!rule)
+    rule = lookupAttentionRule(node);
   if (rule)
     rule(node, shapes);
   if (ShapeRule contentRule = lookupContentRule(node))

@@ -118,3 +118,16 @@ func.func @no_copies(%x: tensor<4xf32> {onnx.dims = ["4"]}, %ids: tensor<?xi64> 
   %y = onnx.node "Mul" version 14 (%range, %ids) : (tensor<?xi64>, tensor<?xi64>) -> tensor<?xi64>
   return %cast, %y : tensor<4xi32>, tensor<?xi64>
 }
+
+// -----
+
+// Fused embeddings are as many rows as there are ids.
+// CHECK-LABEL: @fused_embeddings
+// CHECK: onnx.dims ["batch", "sequence", "8"]
+// CHECK-NOT: "Shape"
+func.func @fused_embeddings(%ids: tensor<?x?xi32> {onnx.dims = ["batch", "sequence"]}, %w: tensor<100x8xf32> {onnx.dims = ["100", "8"]}, %p: tensor<64x8xf32> {onnx.dims = ["64", "8"]}, %g: tensor<8xf32> {onnx.dims = ["8"]}) -> (tensor<?x?x8xf32>, tensor<3xi64>) {
+  %n = onnx.none
+  %y = onnx.node "com.microsoft":"EmbedLayerNormalization" version 1 (%ids, %n, %w, %p, %n, %g, %g) : (tensor<?x?xi32>, none, tensor<100x8xf32>, tensor<64x8xf32>, none, tensor<8xf32>, tensor<8xf32>) -> tensor<?x?x8xf32>
+  %s = onnx.node "Shape" version 15 (%y) : (tensor<?x?x8xf32>) -> tensor<3xi64>
+  return %y, %s : tensor<?x?x8xf32>, tensor<3xi64>
+}
