@@ -178,6 +178,7 @@ Value VectorLoopEmitter::emitGather(BodyValues &body, Operation &op) {
         offset ? arith::AddIOp::create(builder, loc, offset, scaled) : scaled;
   }
   SmallVector<Value> origin(memref.getRank(), constant(0));
+  makeUnitStride(base, origin);
   return vector::GatherOp::create(builder, loc, type, base, origin, offset,
                                   maskOrAll(body),
                                   asVector(body, zeroOf(type)));
@@ -240,6 +241,30 @@ Value VectorLoopEmitter::laneOffsets(OpOperand &operand) {
   return arith::MulIOp::create(builder, loc, lanes, strides);
 }
 
+/// Gathers and scatters count elements from one place and want the memref's
+/// last stride to be 1: a view of that place alone, where it isn't.
+void VectorLoopEmitter::makeUnitStride(Value &base,
+                                       SmallVectorImpl<Value> &at) {
+  auto type = cast<MemRefType>(base.getType());
+  if (type.isLastDimUnitStride())
+    return;
+  auto metadata = memref::ExtractStridedMetadataOp::create(builder, loc, base);
+  Value place = metadata.getOffset();
+  for (auto [index, stride] : llvm::zip_equal(at, metadata.getStrides()))
+    place = arith::AddIOp::create(
+        builder, loc, place,
+        arith::MulIOp::create(builder, loc, index, stride));
+  OpFoldResult one = builder.getIndexAttr(1);
+  auto layout =
+      StridedLayoutAttr::get(builder.getContext(), ShapedType::kDynamic, {1});
+  auto flat = MemRefType::get({1}, type.getElementType(), layout,
+                              type.getMemorySpace());
+  base = memref::ReinterpretCastOp::create(
+      builder, loc, flat, metadata.getBaseBuffer(), OpFoldResult(place),
+      ArrayRef<OpFoldResult>{one}, ArrayRef<OpFoldResult>{one});
+  at.assign({constant(0)});
+}
+
 Value VectorLoopEmitter::loadOperand(BodyValues &body, OpOperand &operand) {
   auto memref = dyn_cast<MemRefType>(operand.get().getType());
   if (!memref)
@@ -251,10 +276,13 @@ Value VectorLoopEmitter::loadOperand(BodyValues &body, OpOperand &operand) {
   if (access == Access::Invariant)
     return memref::LoadOp::create(builder, loc, operand.get(), at);
   VectorType type = vectorOf(memref.getElementType());
-  if (access == Access::Strided)
-    return vector::GatherOp::create(builder, loc, type, operand.get(), at,
+  if (access == Access::Strided) {
+    Value base = operand.get();
+    makeUnitStride(base, at);
+    return vector::GatherOp::create(builder, loc, type, base, at,
                                     laneOffsets(operand), maskOrAll(body),
                                     asVector(body, zeroOf(type)));
+  }
   if (!body.mask)
     return vector::LoadOp::create(builder, loc, type, operand.get(), at);
   return vector::MaskedLoadOp::create(builder, loc, type, operand.get(), at,
@@ -270,10 +298,12 @@ void VectorLoopEmitter::storeOperand(BodyValues &body, OpOperand &operand,
                                   : Access::Invariant;
   if (access == Access::Invariant)
     memref::StoreOp::create(builder, loc, value, operand.get(), at);
-  else if (access == Access::Strided)
-    vector::ScatterOp::create(builder, loc, Type(), operand.get(), at,
+  else if (access == Access::Strided) {
+    Value base = operand.get();
+    makeUnitStride(base, at);
+    vector::ScatterOp::create(builder, loc, Type(), base, at,
                               laneOffsets(operand), maskOrAll(body), value);
-  else if (!body.mask)
+  } else if (!body.mask)
     vector::StoreOp::create(builder, loc, value, operand.get(), at);
   else
     vector::MaskedStoreOp::create(builder, loc, operand.get(), at, body.mask,

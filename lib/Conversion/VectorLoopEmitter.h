@@ -59,6 +59,8 @@ private:
   void storeOperand(BodyValues &body, mlir::OpOperand &operand,
                     mlir::Value value);
   mlir::Value laneOffsets(mlir::OpOperand &operand);
+  void makeUnitStride(mlir::Value &base,
+                      llvm::SmallVectorImpl<mlir::Value> &at);
   mlir::Value maskOrAll(BodyValues &body);
   mlir::Value zeroOf(mlir::VectorType type);
 

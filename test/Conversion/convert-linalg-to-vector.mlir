@@ -91,3 +91,21 @@ func.func @tiny(%a: memref<2x8xf32>, %b: memref<2x8xf32>) {
   memref.copy %a, %b : memref<2x8xf32> to memref<2x8xf32>
   return
 }
+
+// -----
+
+// Gathers want a last stride of 1: one place is viewed, lanes keep the stride.
+// CHECK-LABEL: func.func @every_second
+// CHECK: %{{.+}}, %[[OFFSET:.+]], %{{.+}}, %[[STRIDE:.+]] = memref.extract_strided_metadata
+// CHECK: %[[PLACE:.+]] = memref.reinterpret_cast %{{.+}} to offset: [%{{.+}}], sizes: [1], strides: [1]
+// CHECK: vector.gather %[[PLACE]][%{{.+}}]
+#i = affine_map<(i) -> (i)>
+func.func @every_second(%a: memref<64xf32, strided<[2], offset: ?>>, %b: memref<64xf32>) {
+  linalg.generic {indexing_maps = [#i, #i], iterator_types = ["parallel"]}
+      ins(%a : memref<64xf32, strided<[2], offset: ?>>) outs(%b : memref<64xf32>) {
+    ^bb0(%v: f32, %o: f32):
+      %s = math.absf %v : f32
+      linalg.yield %s : f32
+  }
+  return
+}
