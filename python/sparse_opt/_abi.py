@@ -28,6 +28,11 @@ ELEMENT_TYPES = {
     12: ("uint32", np.dtype(np.uint32)),
     13: ("uint64", np.dtype(np.uint64)),
 }
+try:  # NumPy has no bfloat16 of its own
+    import ml_dtypes
+    ELEMENT_TYPES[16] = ("bfloat16", np.dtype(ml_dtypes.bfloat16))
+except ImportError:
+    pass
 ELEMENT_TYPE_OF = {dtype: number for number, (_, dtype) in ELEMENT_TYPES.items()}
 
 

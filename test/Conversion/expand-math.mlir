@@ -19,3 +19,15 @@ func.func @libm(%x: f32, %d: f64) -> (f32, f64) {
   %b = math.exp %d : f64
   return %a, %b : f32, f64
 }
+
+// CHECK-LABEL: func.func @bfloat16
+// CHECK-NOT: arith.extf
+// CHECK-NOT: arith.truncf
+// CHECK: arith.shli
+// CHECK: arith.shrui
+// CHECK: return
+func.func @bfloat16(%x: bf16, %v: vector<16xf32>) -> (f32, vector<16xbf16>) {
+  %a = arith.extf %x : bf16 to f32
+  %b = arith.truncf %v : vector<16xf32> to vector<16xbf16>
+  return %a, %b : f32, vector<16xbf16>
+}

@@ -89,6 +89,7 @@ def ExpandMath : Pass<"expand-math"> {
   let description = [{
     exp, expm1, erf, tanh, log, log2 and log1p of f32, scalar and vector
     alike, by upstream's approximations (a few ulp). Others stay for libm.
+    Casts between f32 and bf16 become shifts, rounding to nearest even.
     Example: `test/Conversion/expand-math.mlir`.
   }];
   let dependentDialects = ["mlir::arith::ArithDialect",
