@@ -72,7 +72,8 @@ def bake(case, out):
     values = numbered(case / "test_data_set_0", "input")
     kept = []
     for i, (given, value) in enumerate(zip(model.graph.input, values)):
-        if i > 0 and value.dtype.kind == "i" and value.ndim <= 1:
+        small = value.dtype.kind == "i" and value.ndim <= 1 or value.size == 1
+        if i > 0 and small:
             model.graph.initializer.append(
                 onnx.numpy_helper.from_array(value, given.name))
         else:

@@ -5,7 +5,6 @@
 // Activations, which are element-wise too, are in Activations.cpp.
 #include "Lowering.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include <cmath>
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -121,18 +120,23 @@ static LogicalResult lowerMod(NodeOp node, Lowering &l) {
   return success();
 }
 
+/// Shifting out every bit leaves what the sign fills in; the instruction says
+/// undefined.
 static LogicalResult lowerBitShift(NodeOp node, Lowering &l) {
   bool left = node.stringAttr("direction", "LEFT") == "LEFT";
   l.out(0, l.map({l.in(0), l.in(1)}, l.type(), [&](Scalars &s, ValueRange x) {
-    // Shifting out every bit leaves 0; the instruction says undefined.
     Type type = x[0].getType();
-    Value width = s.integer(type, type.getIntOrFloatBitWidth());
-    Value zero = s.integer(type, 0);
-    Value fits = s.less(x[1], width);
+    unsigned bitWidth = type.getIntOrFloatBitWidth();
+    Value width = s.integer(type, bitWidth), zero = s.integer(type, 0);
+    Value fits = arith::CmpIOp::create(s.b, s.loc, arith::CmpIPredicate::ult,
+                                       x[1], width);
     Value amount = s.select(fits, x[1], zero);
-    Value shifted = left ? bits<arith::ShLIOp>(s, x[0], amount)
-                         : bits<arith::ShRUIOp>(s, x[0], amount);
-    return s.select(fits, shifted, zero);
+    if (left)
+      return s.select(fits, bits<arith::ShLIOp>(s, x[0], amount), zero);
+    if (s.isUnsigned)
+      return s.select(fits, bits<arith::ShRUIOp>(s, x[0], amount), zero);
+    Value most = s.integer(type, bitWidth - 1);
+    return bits<arith::ShRSIOp>(s, x[0], s.select(fits, x[1], most));
   }));
   return success();
 }
@@ -160,6 +164,23 @@ static LogicalResult lowerWhere(NodeOp, Lowering &l) {
 
 static LogicalResult lowerCast(NodeOp, Lowering &l) {
   l.out(0, l.cast(l.in(0), l.type()));
+  return success();
+}
+
+/// The same bits as another type of the same width.
+static LogicalResult lowerBitCast(NodeOp, Lowering &l) {
+  Tensor x = l.in(0);
+  Type from = signless(x.elementType), to = signless(l.type());
+  if (from.isInteger(1) != to.isInteger(1) ||
+      from.getIntOrFloatBitWidth() != to.getIntOrFloatBitWidth())
+    return l.fail("between types of different widths has no lowering to CPU "
+                  "code");
+  l.out(0, l.map(x, l.type(), [&](Scalars &s, ValueRange v) -> Value {
+    Value value = v[0];
+    if (value.getType() != from) // f16 arrives as f32
+      value = arith::TruncFOp::create(s.b, s.loc, from, value);
+    return from == to ? value : arith::BitcastOp::create(s.b, s.loc, to, value);
+  }));
   return success();
 }
 
@@ -276,6 +297,7 @@ ArrayRef<Entry> lowering::elementwiseLowerings() {
       {onnxDomain, "Where", 9, latest, lowerWhere},
       {onnxDomain, "Cast", 6, latest, lowerCast},
       {onnxDomain, "CastLike", 15, latest, lowerCast},
+      {onnxDomain, "BitCast", 26, latest, lowerBitCast},
       {onnxDomain, "Clip", 6, latest, lowerClip},
       {onnxDomain, "Identity", 1, latest, lowerIdentity},
       {onnxDomain, "Dropout", 7, latest, lowerDropout},

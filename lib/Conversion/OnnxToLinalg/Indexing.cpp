@@ -34,8 +34,8 @@ static std::optional<StringRef> sourceInput(Value value) {
 }
 
 /// Checks `indices` against `bound`, unless constants show that they fit.
-static void checkIndices(Lowering &l, unsigned operand, Tensor indices,
-                         Size bound) {
+void lowering::checkIndices(Lowering &l, unsigned operand, Tensor indices,
+                            Size bound) {
   std::optional<int64_t> limit = getConstantIntValue(bound);
   if (std::optional<IntList> known = l.constants(operand))
     if (limit && llvm::all_of(*known, [&](int64_t i) {
@@ -50,7 +50,7 @@ static void checkIndices(Lowering &l, unsigned operand, Tensor indices,
 }
 
 /// A negative index counts from the end; then clamped to [0, size).
-static Value usableIndex(Scalars &s, Value raw, Size bound) {
+Value lowering::usableIndex(Scalars &s, Value raw, Size bound) {
   s.isUnsigned = false;
   Value index = s.toIndex(raw);
   Value size = getValueOrCreateConstantIndexOp(s.b, s.loc, bound);
@@ -81,33 +81,40 @@ static std::optional<Tensor> gatherSlice(Lowering &l, Tensor x, int64_t axis,
   return indexRank == 0 ? l.dropDims(part, {axis}) : part;
 }
 
-/// y[a, i, c] = x[a, indices[i], c]
+/// y[a, i, c] = x[a, indices[i], c], where `indices` came from `operand`.
+static Tensor gatherAlong(Lowering &l, Tensor x, int64_t axis, unsigned operand,
+                          Tensor indices) {
+  checkIndices(l, operand, indices, x.shape[axis]);
+  Sizes shape(ArrayRef<Size>(x.shape).take_front(axis));
+  llvm::append_range(shape, indices.shape);
+  shape.append(x.shape.begin() + axis + 1, x.shape.end());
+  int64_t rank = shape.size(), after = axis + indices.rank();
+  IntList read = llvm::to_vector<6>(llvm::seq<int64_t>(axis, after));
+  return l.generic(shape, {{indices, l.dims(rank, read)}},
+                   l.b.getMultiDimIdentityMap(rank), x.elementType, {},
+                   [&](Scalars &s, ValueRange v) {
+                     SmallVector<Value> where;
+                     for (int64_t i = 0; i < axis; ++i)
+                       where.push_back(l.loopIndex(s, i));
+                     where.push_back(usableIndex(s, v[0], x.shape[axis]));
+                     for (int64_t i = after; i < rank; ++i)
+                       where.push_back(l.loopIndex(s, i));
+                     return l.extract(s, x, where);
+                   });
+}
+
+Tensor lowering::gatherRows(Lowering &l, Tensor table, unsigned operand,
+                            Tensor indices) {
+  return gatherAlong(l, table, 0, operand, indices);
+}
+
 static LogicalResult lowerGather(NodeOp node, Lowering &l) {
   Tensor x = l.in(0), indices = l.in(1);
   FailureOr<int64_t> axis = l.axis(node.intAttr("axis", 0), x.rank());
   if (failed(axis))
     return failure();
-  if (auto part = gatherSlice(l, x, *axis, indices.rank())) {
-    l.out(0, *part);
-    return success();
-  }
-  checkIndices(l, 1, indices, x.shape[*axis]);
-  Sizes shape(ArrayRef<Size>(x.shape).take_front(*axis));
-  llvm::append_range(shape, indices.shape);
-  shape.append(x.shape.begin() + *axis + 1, x.shape.end());
-  int64_t rank = shape.size(), after = *axis + indices.rank();
-  IntList read = llvm::to_vector<6>(llvm::seq<int64_t>(*axis, after));
-  l.out(0, l.generic(shape, {{indices, l.dims(rank, read)}},
-                     l.b.getMultiDimIdentityMap(rank), l.type(), {},
-                     [&](Scalars &s, ValueRange v) {
-                       SmallVector<Value> where;
-                       for (int64_t i = 0; i < *axis; ++i)
-                         where.push_back(l.loopIndex(s, i));
-                       where.push_back(usableIndex(s, v[0], x.shape[*axis]));
-                       for (int64_t i = after; i < rank; ++i)
-                         where.push_back(l.loopIndex(s, i));
-                       return l.extract(s, x, where);
-                     }));
+  auto part = gatherSlice(l, x, *axis, indices.rank());
+  l.out(0, part ? *part : gatherAlong(l, x, *axis, 1, indices));
   return success();
 }
 
@@ -131,8 +138,8 @@ static LogicalResult lowerGatherElements(NodeOp node, Lowering &l) {
 }
 
 /// Checks column j of an index tensor [..., columns] against sizes[j].
-static void checkColumns(Lowering &l, unsigned operand, Tensor indices,
-                         ArrayRef<Size> sizes) {
+void lowering::checkColumns(Lowering &l, unsigned operand, Tensor indices,
+                            ArrayRef<Size> sizes) {
   if (llvm::all_equal(sizes))
     return checkIndices(l, operand, indices, sizes.front());
   int64_t last = indices.rank() - 1;

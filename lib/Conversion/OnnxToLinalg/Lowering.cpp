@@ -53,8 +53,8 @@ void Lowering::begin(Operation *current) {
 
 LogicalResult Lowering::fail(const Twine &message) {
   auto node = ::cast<onnx::NodeOp>(op);
-  return op->emitError() << "'" << node.getOpType() << "' (opset "
-                         << node.getVersion() << ") " << message;
+  return emitError(loc) << "'" << node.getOpType() << "' (opset "
+                        << node.getVersion() << ") " << message;
 }
 
 //===----------------------------------------------------------------------===//

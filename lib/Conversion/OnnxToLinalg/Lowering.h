@@ -140,6 +140,7 @@ private:
   mlir::Value readClamped(Scalars &s, Tensor x, int64_t loops);
 
   llvm::DenseMap<mlir::Value, Tensor> tensors;
+  llvm::DenseMap<mlir::Value, Tensor> reshapes; // result -> first source
   llvm::DenseMap<mlir::Value, mlir::Value> transposedConstants;
 };
 
@@ -160,15 +161,30 @@ constexpr llvm::StringLiteral onnxDomain = "", microsoft = "com.microsoft";
 
 llvm::ArrayRef<Entry> activationLowerings();
 llvm::ArrayRef<Entry> contractionLowerings();
+llvm::ArrayRef<Entry> einsumLowerings();
 llvm::ArrayRef<Entry> elementwiseLowerings();
 llvm::ArrayRef<Entry> indexingLowerings();
 llvm::ArrayRef<Entry> movementLowerings();
 llvm::ArrayRef<Entry> normLowerings();
+llvm::ArrayRef<Entry> quantizationLowerings();
 llvm::ArrayRef<Entry> reductionLowerings();
+llvm::ArrayRef<Entry> scatterLowerings();
 llvm::ArrayRef<Entry> sliceLowerings();
+llvm::ArrayRef<Entry> windowLowerings();
 
 /// What families share.
 Tensor contract(Lowering &l, Tensor x, Tensor y);
+/// Rows of a table, checked and clamped: y[i, j] = table[indices[i], j].
+Tensor gatherRows(Lowering &l, Tensor table, unsigned operand, Tensor indices);
+/// LayerNormalization over the last dimension.
+Tensor layerNorm(Lowering &l, Tensor x, Tensor gamma, Tensor beta,
+                 float epsilon);
+/// An index as it is used: negative from the end, inside [0, bound).
+mlir::Value usableIndex(Scalars &s, mlir::Value raw, Size bound);
+/// Checks `indices`, from `operand`, against [-bound, bound).
+void checkIndices(Lowering &l, unsigned operand, Tensor indices, Size bound);
+void checkColumns(Lowering &l, unsigned operand, Tensor indices,
+                  llvm::ArrayRef<Size> sizes);
 Tensor addBias(Lowering &l, Tensor x, Tensor bias);
 mlir::LogicalResult lowerBlock(mlir::Operation *block, Lowering &l);
 } // namespace sparse_opt::lowering

@@ -87,46 +87,57 @@ static Value castTo(Lowering &l, Value x, RankedTensorType type) {
   return x.getType() == type ? x : tensor::CastOp::create(l.b, l.loc, type, x);
 }
 
-Tensor Lowering::reshape(Tensor x, ArrayRef<Size> shape) {
-  if (ArrayRef<Size>(x.shape) == shape)
-    return x;
-  RankedTensorType type = tensorType(shape, x.elementType);
-  if (shape.empty()) {
-    Sizes ones(x.rank(), size(1));
-    Value single = castTo(*this, x.value, tensorType(ones, x.elementType));
-    return {tensor::CollapseShapeOp::create(b, loc, type, single,
-                                            ArrayRef<ReassociationIndices>()),
-            {},
-            x.elementType};
-  }
-  if (x.shape.empty()) {
-    Sizes ones(shape.size(), size(1));
-    Value single = tensor::ExpandShapeOp::create(
-        b, loc, tensorType(ones, x.elementType), x.value,
-        ArrayRef<ReassociationIndices>(), ArrayRef<OpFoldResult>(ones));
-    return {castTo(*this, single, type), Sizes(shape), x.elementType};
-  }
-  SmallVector<Group> groups = groupDims(*this, x.shape, shape);
+/// Reshapes of rank 0 on either side, where the other holds one element.
+static Value reshapeScalar(Lowering &l, const Tensor &x, ArrayRef<Size> shape) {
+  RankedTensorType type = l.tensorType(shape, x.elementType);
+  ArrayRef<ReassociationIndices> none;
+  Sizes ones(std::max<size_t>(shape.size(), x.rank()), l.size(1));
+  RankedTensorType single = l.tensorType(ones, x.elementType);
+  if (shape.empty())
+    return tensor::CollapseShapeOp::create(l.b, l.loc, type,
+                                           castTo(l, x.value, single), none);
+  Value expanded = tensor::ExpandShapeOp::create(
+      l.b, l.loc, single, x.value, none, ArrayRef<OpFoldResult>(ones));
+  return castTo(l, expanded, type);
+}
+
+/// One collapse, then one expand; either may be missing.
+static Value reshapeGroups(Lowering &l, const Tensor &x, ArrayRef<Size> shape) {
+  SmallVector<Group> groups = groupDims(l, x.shape, shape);
+  ArrayRef<Size> source(x.shape);
   Sizes collapsed, wanted;
   for (const Group &group : groups) {
-    ArrayRef<Size> source(x.shape);
-    bool same = group.toEnd - group.to == 1 && group.fromEnd - group.from == 1;
     collapsed.push_back(
-        product(source.slice(group.from, group.fromEnd - group.from)));
+        l.product(source.slice(group.from, group.fromEnd - group.from)));
     wanted.push_back(
-        same ? shape[group.to]
-             : product(shape.slice(group.to, group.toEnd - group.to)));
+        group.toEnd - group.to == 1
+            ? shape[group.to]
+            : l.product(shape.slice(group.to, group.toEnd - group.to)));
   }
   Value flat = x.value;
-  if (collapsed.size() != x.shape.size())
-    flat = tensor::CollapseShapeOp::create(b, loc,
-                                           tensorType(collapsed, x.elementType),
-                                           flat, reassociation(groups, true));
-  flat = castTo(*this, flat, tensorType(wanted, x.elementType));
+  if (collapsed.size() != source.size())
+    flat = tensor::CollapseShapeOp::create(
+        l.b, l.loc, l.tensorType(collapsed, x.elementType), flat,
+        reassociation(groups, true));
+  flat = castTo(l, flat, l.tensorType(wanted, x.elementType));
   if (wanted.size() != shape.size())
-    flat = tensor::ExpandShapeOp::create(b, loc, type, flat,
-                                         reassociation(groups, false), shape);
-  return {flat, Sizes(shape), x.elementType};
+    flat = tensor::ExpandShapeOp::create(
+        l.b, l.loc, l.tensorType(shape, x.elementType), flat,
+        reassociation(groups, false), shape);
+  return flat;
+}
+
+Tensor Lowering::reshape(Tensor x, ArrayRef<Size> shape) {
+  // A reshape of a reshape is one of the first source.
+  if (auto it = reshapes.find(x.value); it != reshapes.end())
+    x = {it->second.value, it->second.shape, x.elementType};
+  if (ArrayRef<Size>(x.shape) == shape)
+    return x;
+  Value result = shape.empty() || x.shape.empty()
+                     ? reshapeScalar(*this, x, shape)
+                     : reshapeGroups(*this, x, shape);
+  reshapes[result] = x;
+  return {result, Sizes(shape), x.elementType};
 }
 
 Tensor Lowering::keepDims(Tensor x, ArrayRef<int64_t> axes) {

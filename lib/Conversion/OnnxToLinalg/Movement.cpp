@@ -171,7 +171,9 @@ static LogicalResult lowerSpaceToDepth(NodeOp node, Lowering &l) {
   Size rows = l.floorDiv(x.shape[2], block), k = l.size(block);
   Size columns = l.floorDiv(x.shape[3], block);
   Tensor split = l.reshape(x, {x.shape[0], x.shape[1], rows, k, columns, k});
-  Tensor moved = l.transpose(split, {0, 3, 5, 1, 2, 4});
+  bool columnFirst = node.stringAttr("mode", "DCR") == "CRD";
+  Tensor moved = l.transpose(split, columnFirst ? IntList{0, 1, 3, 5, 2, 4}
+                                                : IntList{0, 3, 5, 1, 2, 4});
   l.out(0,
         l.reshape(moved, {x.shape[0], l.mul(x.shape[1], l.size(block * block)),
                           rows, columns}));

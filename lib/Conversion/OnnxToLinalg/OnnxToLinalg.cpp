@@ -7,6 +7,7 @@
 #include "dialects/Ffn/FfnOps.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/DialectConversion.h"
@@ -32,9 +33,11 @@ static const llvm::StringMap<SmallVector<const Entry *>> &lowerings() {
   static const auto table = [] {
     llvm::StringMap<SmallVector<const Entry *>> result;
     for (ArrayRef<Entry> family :
-         {activationLowerings(), contractionLowerings(), elementwiseLowerings(),
-          indexingLowerings(), movementLowerings(), normLowerings(),
-          reductionLowerings(), sliceLowerings()})
+         {activationLowerings(), contractionLowerings(),
+          einsumLowerings(), elementwiseLowerings(), indexingLowerings(),
+          movementLowerings(), normLowerings(), reductionLowerings(),
+          sliceLowerings(), quantizationLowerings(),
+          scatterLowerings(), windowLowerings()})
       for (const Entry &entry : family)
         result[(entry.domain + ":" + entry.name).str()].push_back(&entry);
     return result;
@@ -91,7 +94,7 @@ static LogicalResult reportMissing(func::FuncOp function) {
   });
   constexpr size_t shown = 3;
   for (auto &[name, nodes] : missing) {
-    InFlightDiagnostic diag = nodes[0].emitError()
+    InFlightDiagnostic diag = emitError(nodes[0].getLoc())
                               << name.getValue()
                               << " has no lowering to CPU code";
     for (size_t i = 1; i < nodes.size() && i < shown; ++i)
@@ -111,10 +114,10 @@ static LogicalResult reportUnsupportedTypes(func::FuncOp function) {
     if (!type)
       return WalkResult::advance();
     if (auto node = dyn_cast<onnx::NodeOp>(op))
-      return op->emitError() << operatorName(node) << " on " << type
-                             << " has no lowering to CPU code";
-    return op->emitError() << "a value of type " << type
-                           << " has no lowering to CPU code";
+      return emitError(op->getLoc()) << operatorName(node) << " on " << type
+                                     << " has no lowering to CPU code";
+    return emitError(op->getLoc())
+           << "a value of type " << type << " has no lowering to CPU code";
   });
   return failure(result.wasInterrupted());
 }

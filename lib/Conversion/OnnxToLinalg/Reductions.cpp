@@ -301,9 +301,9 @@ static LogicalResult lowerHardmax(NodeOp node, Lowering &l) {
 // CumSum
 //===----------------------------------------------------------------------===//
 
-/// Element i sums the elements up to it: quadratic along the axis, which in
-/// transformers is positions counted from a mask.
-static LogicalResult lowerCumSum(NodeOp node, Lowering &l) {
+/// Element i combines the elements up to it: quadratic along the axis, which
+/// in transformers is positions counted from a mask.
+static LogicalResult lowerRunning(NodeOp node, Lowering &l, bool product) {
   Tensor x = l.in(0);
   std::optional<IntList> given = l.constants(1);
   if (!given || given->size() != 1)
@@ -323,7 +323,7 @@ static LogicalResult lowerCumSum(NodeOp node, Lowering &l) {
   Tensor result =
       l.generic(loops, {{x, l.dims(rank + 1, read)}},
                 l.b.getMultiDimIdentityMap(rank + 1).getMajorSubMap(rank), type,
-                l.scalarConstant(type, 0), [&](Scalars &s, ValueRange v) {
+                l.scalarConstant(type, product), [&](Scalars &s, ValueRange v) {
                   s.isUnsigned = false;
                   Value here = l.loopIndex(s, *axis),
                         other = l.loopIndex(s, rank);
@@ -331,11 +331,19 @@ static LogicalResult lowerCumSum(NodeOp node, Lowering &l) {
                     std::swap(here, other);
                   Value counts = exclusive ? s.less(other, here)
                                            : s.lessEqual(other, here);
-                  Value zero = s.constant(v[0].getType(), 0);
-                  return s.add(v[1], s.select(counts, v[0], zero));
+                  Value neutral = s.constant(v[0].getType(), product);
+                  Value next = s.select(counts, v[0], neutral);
+                  return product ? s.mul(v[1], next) : s.add(v[1], next);
                 });
   l.out(0, l.cast(result, l.type()));
   return success();
+}
+
+static LogicalResult lowerCumSum(NodeOp node, Lowering &l) {
+  return lowerRunning(node, l, /*product=*/false);
+}
+static LogicalResult lowerCumProd(NodeOp node, Lowering &l) {
+  return lowerRunning(node, l, /*product=*/true);
 }
 
 ArrayRef<Entry> lowering::reductionLowerings() {
@@ -356,6 +364,7 @@ ArrayRef<Entry> lowering::reductionLowerings() {
       {onnxDomain, "ArgMax", 1, latest, lowerArgMax},
       {onnxDomain, "ArgMin", 1, latest, lowerArgMin},
       {onnxDomain, "CumSum", 11, latest, lowerCumSum},
+      {onnxDomain, "CumProd", 26, latest, lowerCumProd},
   };
   return entries;
 }

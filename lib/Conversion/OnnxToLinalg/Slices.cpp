@@ -107,6 +107,9 @@ static Tensor take(Lowering &l, Tensor x, ArrayRef<Cut> cuts) {
     steps.push_back(cut.step);
     inside &= staysInside(l, cut, x.shape[d]);
   }
+  if (llvm::any_of(shape,
+                   [](Size size) { return isConstantIntValue(size, 0); }))
+    return {l.empty(shape, x.elementType), shape, x.elementType};
   return inside ? l.slice(x, offsets, shape, steps)
                 : takeClamped(l, x, cuts, shape);
 }

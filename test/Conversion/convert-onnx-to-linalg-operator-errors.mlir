@@ -1,0 +1,79 @@
+// RUN: sparse-opt %s --convert-onnx-to-linalg --split-input-file --verify-diagnostics
+
+func.func @einsum_letter(%x: tensor<4x4xf32> {onnx.name = "x", onnx.dims = ["4", "4"]}) -> tensor<4x4xf32> {
+  // expected-error @+1 {{'Einsum' (opset 12) has a result with a letter that no operand has}}
+  %y = onnx.node "Einsum" version 12 (%x) {equation = "ij->ik"} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
+}
+
+// -----
+
+func.func @einsum_twice(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = ["4"]}) -> tensor<4x4xf32> {
+  // expected-error @+1 {{'Einsum' (opset 12) has a result with a letter twice}}
+  %y = onnx.node "Einsum" version 12 (%x) {equation = "i->ii"} : (tensor<4xf32>) -> tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
+}
+
+// -----
+
+func.func @einsum_dot(%x: tensor<4x4xf32> {onnx.name = "x", onnx.dims = ["4", "4"]}) -> tensor<4x4xf32> {
+  // expected-error @+1 {{'Einsum' (opset 12) has an equation with something else than letters}}
+  %y = onnx.node "Einsum" version 12 (%x) {equation = "i.j->ij"} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
+}
+
+// -----
+
+func.func @einsum_rank(%x: tensor<4x4xf32> {onnx.name = "x", onnx.dims = ["4", "4"]}) -> tensor<4xf32> {
+  // expected-error @+1 {{'Einsum' (opset 12) has an equation that doesn't fit the rank of operand 0}}
+  %y = onnx.node "Einsum" version 12 (%x) {equation = "i->i"} : (tensor<4x4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @kernel_of_unknown_size(%x: tensor<1x3x8xf32> {onnx.name = "x", onnx.dims = ["1", "3", "8"]}, %w: tensor<8x3x?xf32> {onnx.name = "w", onnx.dims = ["8", "3", "k"]}) -> tensor<1x8x?xf32> {
+  // expected-error @+1 {{'Conv' (opset 11) needs a kernel of constant size and the rank of its data}}
+  %y = onnx.node "Conv" version 11 (%x, %w) : (tensor<1x3x8xf32>, tensor<8x3x?xf32>) -> tensor<1x8x?xf32>
+  return %y : tensor<1x8x?xf32>
+}
+
+// -----
+
+func.func @pool_indices(%x: tensor<1x3x8xf32> {onnx.name = "x", onnx.dims = ["1", "3", "8"]}) -> tensor<1x3x4xi64> {
+  // expected-error @+1 {{'MaxPool' (opset 12) with indices has no lowering to CPU code}}
+  %y:2 = onnx.node "MaxPool" version 12 (%x) {kernel_shape = array<i64: 2>, strides = array<i64: 2>} : (tensor<1x3x8xf32>) -> (tensor<1x3x4xf32>, tensor<1x3x4xi64>)
+  return %y#1 : tensor<1x3x4xi64>
+}
+
+// -----
+
+func.func @quantize_to_float(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = ["4"]}, %s: tensor<f32> {onnx.name = "s", onnx.dims = []}) -> tensor<4xf16> {
+  // expected-error @+1 {{'QuantizeLinear' (opset 21) to a float type has no lowering to CPU code}}
+  %y = onnx.node "QuantizeLinear" version 21 (%x, %s) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf16>
+  return %y : tensor<4xf16>
+}
+
+// -----
+
+func.func @scatter_reduction(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = ["4"]}, %i: tensor<2xi64> {onnx.name = "i", onnx.dims = ["2"]}, %u: tensor<2xf32> {onnx.name = "u", onnx.dims = ["2"]}) -> tensor<4xf32> {
+  // expected-error @+1 {{'ScatterElements' (opset 18) has an unknown reduction}}
+  %y = onnx.node "ScatterElements" version 18 (%x, %i, %u) {reduction = "median"} : (tensor<4xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @scatter_depth(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = ["4"]}, %i: tensor<2x?xi64> {onnx.name = "i", onnx.dims = ["2", "k"]}, %u: tensor<2xf32> {onnx.name = "u", onnx.dims = ["2"]}) -> tensor<4xf32> {
+  // expected-error @+1 {{'ScatterND' (opset 18) needs the last size of its indices to be constant and at most the rank of its data}}
+  %y = onnx.node "ScatterND" version 18 (%x, %i, %u) : (tensor<4xf32>, tensor<2x?xi64>, tensor<2xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @bits_of_another_width(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = ["4"]}) -> tensor<4xi64> {
+  // expected-error @+1 {{'BitCast' (opset 26) between types of different widths has no lowering to CPU code}}
+  %y = onnx.node "BitCast" version 26 (%x) {to = 7 : i64} : (tensor<4xf32>) -> tensor<4xi64>
+  return %y : tensor<4xi64>
+}
