@@ -72,6 +72,22 @@ func.func @scatter_depth(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = ["4"]},
 
 // -----
 
+func.func @heads_unknown(%x: tensor<?x?x8xf32> {onnx.name = "x", onnx.dims = ["b", "s", "8"]}) -> tensor<?x?x8xf32> {
+  // expected-error @+1 {{'Attention' (opset 23) needs operands of rank 4, or of rank 3 and q_num_heads and kv_num_heads}}
+  %y = onnx.node "Attention" version 23 (%x, %x, %x) : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+func.func @packed_query(%x: tensor<?x?x24xf32> {onnx.name = "x", onnx.dims = ["b", "s", "24"]}) -> tensor<?x?x8xf32> {
+  // expected-error @+1 {{'MultiHeadAttention' (opset 1) with packed operands has no lowering to CPU code}}
+  %y = onnx.node "com.microsoft":"MultiHeadAttention" version 1 (%x) {num_heads = 2 : i64} : (tensor<?x?x24xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
 func.func @bits_of_another_width(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = ["4"]}) -> tensor<4xi64> {
   // expected-error @+1 {{'BitCast' (opset 26) between types of different widths has no lowering to CPU code}}
   %y = onnx.node "BitCast" version 26 (%x) {to = 7 : i64} : (tensor<4xf32>) -> tensor<4xi64>

@@ -231,6 +231,7 @@ ArrayRef<Entry> lowering::contractionLowerings() {
       {onnxDomain, "Gemm", 7, latest, lowerGemm},
       {onnxDomain, "MatMulInteger", 10, latest, lowerMatMulInteger},
       {microsoft, "FusedMatMul", 1, latest, lowerFusedMatMul},
+      {microsoft, "TransposeMatMul", 1, latest, lowerFusedMatMul},
   };
   return entries;
 }

@@ -160,10 +160,12 @@ constexpr int64_t latest = INT64_MAX;
 constexpr llvm::StringLiteral onnxDomain = "", microsoft = "com.microsoft";
 
 llvm::ArrayRef<Entry> activationLowerings();
+llvm::ArrayRef<Entry> attentionLowerings();
 llvm::ArrayRef<Entry> contractionLowerings();
 llvm::ArrayRef<Entry> einsumLowerings();
 llvm::ArrayRef<Entry> elementwiseLowerings();
 llvm::ArrayRef<Entry> indexingLowerings();
+llvm::ArrayRef<Entry> microsoftLowerings();
 llvm::ArrayRef<Entry> movementLowerings();
 llvm::ArrayRef<Entry> normLowerings();
 llvm::ArrayRef<Entry> quantizationLowerings();

@@ -147,6 +147,17 @@ static LogicalResult lowerLayerNorm(NodeOp node, Lowering &l) {
   return success();
 }
 
+Tensor lowering::layerNorm(Lowering &l, Tensor x, Tensor gamma, Tensor beta,
+                           float epsilon) {
+  Rows rows = rowsFrom(x, x.rank() - 1);
+  Statistics stats = statistics(l, rows, epsilon);
+  auto read = [&](Tensor t) {
+    return Operand{t, l.broadcastMap(t.shape, x.shape)};
+  };
+  return normalize(l, rows, stats.mean, stats.inverse, read(gamma), read(beta),
+                   x.elementType);
+}
+
 static Tensor inverseRms(Lowering &l, const Rows &rows, float epsilon) {
   Tensor squares = sumRows(l, rows, std::nullopt, [](Scalars &s, ValueRange v) {
     return s.mul(v[0], v[0]);
@@ -256,6 +267,60 @@ static LogicalResult lowerGroupNorm(NodeOp node, Lowering &l) {
   return success();
 }
 
+/// (x - mean) / (standard deviation + 1e-9) over `axes`
+static LogicalResult lowerMeanVarianceNorm(NodeOp node, Lowering &l) {
+  Tensor x = l.in(0);
+  Rows rows{x, {}, {0, 2, 3}};
+  if (auto given = node.intsAttr("axes"))
+    rows.axes.assign(given->begin(), given->end());
+  for (int64_t &each : rows.axes) {
+    FailureOr<int64_t> axis = l.axis(each, x.rank());
+    if (failed(axis))
+      return failure();
+    each = *axis;
+  }
+  for (int64_t i = 0; i < x.rank(); ++i)
+    if (!llvm::is_contained(rows.axes, i))
+      rows.outer.push_back(i);
+  Statistics stats = statistics(l, rows, /*epsilon=*/0);
+  Tensor inverse = l.map(
+      stats.inverse, stats.inverse.elementType, [](Scalars &s, ValueRange v) {
+        Type type = v[0].getType();
+        Value one = s.constant(type, 1);
+        Value deviation = s.div(one, v[0]);
+        return s.div(one, s.add(deviation, s.constant(type, 1e-9)));
+      });
+  l.out(0, normalize(l, rows, stats.mean, inverse, std::nullopt, std::nullopt,
+                     l.type()));
+  return success();
+}
+
+/// x / (sum |x|^p)^(1/p) along `axis`; a row of zeros stays 0.
+static LogicalResult lowerLpNorm(NodeOp node, Lowering &l) {
+  Tensor x = l.in(0);
+  FailureOr<int64_t> axis = l.axis(node.intAttr("axis", -1), x.rank());
+  if (failed(axis))
+    return failure();
+  bool squares = node.intAttr("p", 2) == 2;
+  Rows rows{x, {}, {*axis}};
+  for (int64_t i = 0; i < x.rank(); ++i)
+    if (i != *axis)
+      rows.outer.push_back(i);
+  Tensor sums = sumRows(l, rows, std::nullopt, [&](Scalars &s, ValueRange v) {
+    return squares ? s.mul(v[0], v[0]) : s.abs(v[0]);
+  });
+  Tensor inverse = l.map(sums, sums.elementType, [&](Scalars &s, ValueRange v) {
+    Type type = v[0].getType();
+    Value zero = s.constant(type, 0);
+    Value norm = squares ? s.sqrt(v[0]) : v[0];
+    return s.select(s.equal(norm, zero), zero,
+                    s.div(s.constant(type, 1), norm));
+  });
+  l.out(0, normalize(l, rows, std::nullopt, inverse, std::nullopt, std::nullopt,
+                     l.type()));
+  return success();
+}
+
 ArrayRef<Entry> lowering::normLowerings() {
   static const Entry entries[] = {
       {onnxDomain, "LayerNormalization", 1, latest, lowerLayerNorm},
@@ -263,6 +328,9 @@ ArrayRef<Entry> lowering::normLowerings() {
       {onnxDomain, "SimplifiedLayerNormalization", 1, latest, lowerRmsNorm},
       {onnxDomain, "InstanceNormalization", 6, latest, lowerInstanceNorm},
       {onnxDomain, "BatchNormalization", 9, latest, lowerBatchNorm},
+      {onnxDomain, "MeanVarianceNormalization", 9, latest,
+       lowerMeanVarianceNorm},
+      {onnxDomain, "LpNormalization", 1, latest, lowerLpNorm},
       {onnxDomain, "GroupNormalization", 21, latest, lowerGroupNorm},
       {microsoft, "SkipLayerNormalization", 1, latest, lowerSkipLayerNorm},
       {microsoft, "SimplifiedLayerNormalization", 1, latest, lowerRmsNorm},

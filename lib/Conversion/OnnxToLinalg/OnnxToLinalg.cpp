@@ -33,10 +33,10 @@ static const llvm::StringMap<SmallVector<const Entry *>> &lowerings() {
   static const auto table = [] {
     llvm::StringMap<SmallVector<const Entry *>> result;
     for (ArrayRef<Entry> family :
-         {activationLowerings(), contractionLowerings(),
+         {activationLowerings(), attentionLowerings(), contractionLowerings(),
           einsumLowerings(), elementwiseLowerings(), indexingLowerings(),
           movementLowerings(), normLowerings(), reductionLowerings(),
-          sliceLowerings(), quantizationLowerings(),
+          sliceLowerings(), microsoftLowerings(), quantizationLowerings(),
           scatterLowerings(), windowLowerings()})
       for (const Entry &entry : family)
         result[(entry.domain + ":" + entry.name).str()].push_back(&entry);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What ONNX's and ONNX Runtime's attention operators have in common.
+#ifndef SPARSE_OPT_LIB_CONVERSION_ONNXTOLINALG_ATTENTION_H
+#define SPARSE_OPT_LIB_CONVERSION_ONNXTOLINALG_ATTENTION_H
+#include "Lowering.h"
+
+namespace sparse_opt::lowering {
+
+/// Which columns a row may look at, by position alone.
+struct Window {
+  bool causal = false;
+  int64_t left = -1, right = -1; // columns on either side; -1: all
+  Size past;                     // columns before the first row's own
+  bool hasPast = false;
+  std::optional<Tensor> validLengths; // [batch]: columns that hold anything
+  double masked = 0;                  // what is added where it may not look
+};
+
+struct AttentionOptions {
+  float scale = 1, softcap = 0;
+  Window window;
+  std::optional<Tensor> mask; // broadcast to [batch, heads, rows, columns]
+  int64_t captureStage = 0;   // which scores to hand out: scaled, capped,
+                              // biased, probabilities
+};
+
+/// [batch, rows, heads * depth] <-> [batch, heads, rows, depth]
+Tensor splitHeads(Lowering &l, Tensor x, int64_t heads);
+Tensor joinHeads(Lowering &l, Tensor x);
+/// What is added for `window`, [batch or 1, 1, rows, columns].
+std::optional<Tensor> positionBias(Lowering &l, const Window &window, Size rows,
+                                   Size columns, mlir::Type type);
+/// linalg.softmax over the last dimension.
+Tensor rowSoftmax(Lowering &l, Tensor x);
+/// softmax(scale q k^T + bias) v on [batch, heads, rows, depth].
+Tensor attend(Lowering &l, Tensor q, Tensor k, Tensor v,
+              const AttentionOptions &options,
+              std::optional<Tensor> *captured = nullptr);
+} // namespace sparse_opt::lowering
+#endif
