@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * Fork-join threads. The caller is thread 0; thread i sleeps on a mailbox of
- * its own and takes the i-th contiguous range. Waiting spins for a while
- * (kernels follow each other within microseconds) and then sleeps on a futex.
- * A second caller that finds the pool busy runs its loop alone instead of
- * waiting or adding threads: results do not depend on the partition.
+ * Fork-join threads. The caller is thread 0; the i-th contiguous range is on
+ * offer to worker i, and the caller takes it back when it is through with its
+ * own first. Waiting spins for a while (kernels follow each other within
+ * microseconds) and then sleeps on a futex; nobody spins on the CPU of the
+ * thread that it waits for. A second caller that finds the pool busy runs its
+ * loop alone instead of waiting or adding threads: results do not depend on
+ * the partition.
  */
 #include "Internal.h"
 #include <immintrin.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,11 +24,19 @@
  * user would notice on an idle machine. */
 static const uint64_t spin_nanoseconds = 200000;
 
+/* So often a worker comes too late before it is moved. */
+enum { missed_in_a_row = 8 };
+
 struct pool;
+/* A worker's `state`; 0: nothing to do. */
+enum { offered = 1, stopped = 2 };
+
 typedef struct worker {
-  _Alignas(64) _Atomic uint32_t ticket; /* changes when there is work */
+  _Alignas(64) _Atomic uint32_t state; /* who clears `offered` runs the part */
   _Atomic uint32_t asleep;
+  _Atomic int cpu; /* where it took its last part */
   uint32_t index;
+  uint32_t missed; /* parts in a row that the caller took back */
   struct pool *pool;
   pthread_t thread;
 } worker;
@@ -35,6 +46,7 @@ typedef struct pool {
   struct pool *next; /* of `pools` */
   _Atomic pid_t process;
   _Atomic uint32_t busy, stop;
+  _Atomic int cpu;  /* of the caller, at the last loop */
   uint32_t started; /* workers that run; written by whoever is busy */
   uint64_t spin;
   so_body body;
@@ -64,30 +76,45 @@ static uint64_t now(void) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Waits until `*word` differs from `seen` (or, with `until_zero`, is 0); the
- * other side wakes us when it finds `*asleep` set. */
-static void wait_word(_Atomic uint32_t *word, uint32_t seen, bool until_zero,
-                      _Atomic uint32_t *asleep, uint64_t spin) {
+/* Is a thread that `self` (NULL: the caller) waits for kept from this CPU by
+ * our spinning? */
+static bool in_the_way(pool *pool, const worker *self) {
+  int here = sched_getcpu();
+  if (self)
+    return atomic_load_explicit(&pool->cpu, memory_order_relaxed) == here;
+  for (int64_t i = 0; i < pool->parts - 1; ++i)
+    if (atomic_load_explicit(&pool->workers[i].cpu, memory_order_relaxed) ==
+        here)
+      return true;
+  return false;
+}
+
+/* Waits until `*word` is zero, or is not; the other side wakes us when it
+ * finds `*asleep` set. */
+static void wait_word(pool *pool, worker *self, _Atomic uint32_t *word,
+                      bool until_zero, _Atomic uint32_t *asleep) {
   uint64_t deadline = 0;
+  bool spin = pool->spin != 0;
   for (uint32_t step = 1;; ++step) {
     uint32_t value = atomic_load_explicit(word, memory_order_acquire);
-    if (until_zero ? value == 0 : value != seen)
+    if ((value == 0) == until_zero)
       return;
     if (spin && step % 64 != 0) {
       _mm_pause();
       continue;
     }
-    uint64_t time = spin ? now() : 0;
-    if (spin && (!deadline || time < deadline)) {
+    if (spin) {
+      uint64_t time = now();
       if (!deadline)
-        deadline = time + spin;
+        deadline = time + pool->spin;
+      spin = time < deadline && !in_the_way(pool, self);
       continue;
     }
     /* Sequentially consistent on both sides: either we see the new value or
      * the other side sees that we sleep. */
     atomic_store(asleep, 1);
     value = atomic_load(word);
-    if (until_zero ? value != 0 : value == seen)
+    if ((value == 0) != until_zero)
       futex_wait(word, value);
     atomic_store(asleep, 0);
   }
@@ -100,16 +127,39 @@ static void run_part(const pool *pool, int64_t index) {
   pool->body(pool->ctx, begin, begin + size + (index < more), index);
 }
 
+static bool take(worker *worker) {
+  return atomic_fetch_and(&worker->state, ~(uint32_t)offered) & offered;
+}
+
+/* The scheduler may wake a worker on the caller's CPU, and leave it there,
+ * although others have less to do. */
+static void move_away(pthread_t thread, int cpu) {
+  cpu_set_t allowed, others;
+  if (pthread_getaffinity_np(thread, sizeof(allowed), &allowed))
+    return;
+  others = allowed;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) &&
+      !pthread_setaffinity_np(thread, sizeof(others), &others))
+    pthread_setaffinity_np(thread, sizeof(allowed), &allowed);
+}
+
 static void *work(void *argument) {
   worker *self = argument;
   pool *pool = self->pool;
-  uint32_t seen = 0;
   _mm_setcsr(0x1f80); /* as so_run does for the caller */
   for (;;) {
-    wait_word(&self->ticket, seen, false, &self->asleep, pool->spin);
-    if (atomic_load(&pool->stop))
+    wait_word(pool, self, &self->state, false, &self->asleep);
+    if (atomic_load(&self->state) & stopped)
       return NULL;
-    ++seen;
+    if (!take(self))
+      continue;
+    int cpu = sched_getcpu();
+    if (pool->spin && cpu == atomic_load(&pool->cpu)) {
+      move_away(pthread_self(), cpu);
+      cpu = sched_getcpu();
+    }
+    atomic_store_explicit(&self->cpu, cpu, memory_order_relaxed);
     run_part(pool, self->index);
     if (atomic_fetch_sub(&pool->pending, 1) == 1 &&
         atomic_load(&pool->joiner_asleep))
@@ -117,10 +167,10 @@ static void *work(void *argument) {
   }
 }
 
-static void send(worker *worker) {
-  atomic_fetch_add(&worker->ticket, 1);
+static void send(worker *worker, uint32_t what) {
+  atomic_fetch_or(&worker->state, what);
   if (atomic_load(&worker->asleep))
-    futex_wake(&worker->ticket);
+    futex_wake(&worker->state);
 }
 
 /* Starts workers until there are `wanted`; signals are the program's, not
@@ -131,7 +181,8 @@ static uint32_t start_workers(pool *pool, uint32_t wanted) {
   pthread_sigmask(SIG_SETMASK, &all, &old);
   while (pool->started < wanted) {
     worker *worker = &pool->workers[pool->started];
-    *worker = (struct worker){.index = pool->started + 1, .pool = pool};
+    *worker =
+        (struct worker){.index = pool->started + 1, .pool = pool, .cpu = -1};
     if (pthread_create(&worker->thread, NULL, work, worker))
       break;
     pthread_setname_np(worker->thread, "sparse-opt");
@@ -141,15 +192,31 @@ static uint32_t start_workers(pool *pool, uint32_t wanted) {
   return pool->started;
 }
 
+/* The caller is through with its own part: runs the one of a worker that has
+ * not begun. */
+static void take_back(pool *pool, worker *worker) {
+  if (!take(worker)) {
+    worker->missed = 0;
+    return;
+  }
+  run_part(pool, worker->index);
+  atomic_fetch_sub(&pool->pending, 1);
+  if (++worker->missed % missed_in_a_row == 0 && pool->spin)
+    move_away(worker->thread, sched_getcpu());
+}
+
 static void run_split(pool *pool, int64_t parts) {
   if (pool->started < (uint32_t)parts - 1)
     parts = 1 + (int64_t)start_workers(pool, (uint32_t)parts - 1);
   pool->parts = parts;
+  atomic_store_explicit(&pool->cpu, sched_getcpu(), memory_order_relaxed);
   atomic_store(&pool->pending, (uint32_t)parts - 1);
   for (int64_t i = 0; i < parts - 1; ++i)
-    send(&pool->workers[i]);
+    send(&pool->workers[i], offered);
   run_part(pool, 0);
-  wait_word(&pool->pending, 0, true, &pool->joiner_asleep, pool->spin);
+  for (int64_t i = parts - 2; i >= 0; --i)
+    take_back(pool, &pool->workers[i]);
+  wait_word(pool, NULL, &pool->pending, true, &pool->joiner_asleep);
 }
 
 static void parallel(sparse_opt_pool *head, uint32_t threads, so_body body,
@@ -196,7 +263,7 @@ static void stop_workers(pool *pool) {
     return; /* they stayed in the parent */
   atomic_store(&pool->stop, 1);
   for (uint32_t i = 0; i < pool->started; ++i)
-    send(&pool->workers[i]);
+    send(&pool->workers[i], stopped);
   for (uint32_t i = 0; i < pool->started; ++i)
     pthread_join(pool->workers[i].thread, NULL);
   pool->started = 0;

@@ -5,7 +5,10 @@
 #include "lib/Runtime/Internal.h"
 #include "gtest/gtest.h"
 #include <atomic>
+#include <ctime>
+#include <filesystem>
 #include <sched.h>
+#include <string>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -107,6 +110,49 @@ TEST(PoolTest, WakesWorkersThatFellAsleep) {
     expectOnce(record);
     usleep(2000); // longer than workers spin
   }
+}
+
+/// Restricts all of the process' threads to one CPU while it lives.
+class OneCpu {
+public:
+  OneCpu() {
+    sched_getaffinity(0, sizeof(old), &old);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    set(one);
+  }
+  ~OneCpu() { set(old); }
+
+private:
+  static void set(const cpu_set_t &cpus) {
+    for (const auto &entry :
+         std::filesystem::directory_iterator("/proc/self/task"))
+      sched_setaffinity(std::stoi(entry.path().filename()), sizeof(cpus),
+                        &cpus);
+  }
+  cpu_set_t old;
+};
+
+double processSeconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return time.tv_sec + 1e-9 * time.tv_nsec;
+}
+
+TEST(PoolTest, NobodySpinsWhereTheOtherThreadHasToRun) {
+  Pool pool(2);
+  Record first(2, 2);
+  pool.run(first);
+  OneCpu here;
+  double start = processSeconds();
+  for (int i = 0; i < 1000; ++i) {
+    Record record(2, 2);
+    pool.run(record);
+    expectOnce(record);
+  }
+  EXPECT_LT(processSeconds() - start, 0.15)
+      << "spinning to the end of the wait takes over 0.2 s";
 }
 
 TEST(PoolTest, BusyPoolLetsASecondCallerRunAlone) {
