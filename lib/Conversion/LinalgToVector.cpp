@@ -30,6 +30,13 @@ void copyToGeneric(memref::CopyOp copy, RewriterBase &rewriter) {
                                                     copy.getTarget()));
 }
 
+/// Rows that together are worth a range of their own.
+int64_t grainOf(scf::ForallOp forall) {
+  int64_t elements = 0;
+  forall.walk([&](linalg::LinalgOp op) { elements += typicalElements(op); });
+  return std::max<int64_t>(1, rangeElements / std::max<int64_t>(1, elements));
+}
+
 struct ConvertLinalgToVector
     : public sparse_opt::impl::ConvertLinalgToVectorBase<
           ConvertLinalgToVector> {
@@ -64,12 +71,11 @@ struct ConvertLinalgToVector
     });
     for (scf::ForallOp forall : foralls) {
       rewriter.setInsertionPoint(forall);
-      Attribute grain = forall->getAttr("kernel.grain");
+      int64_t grain = grainOf(forall);
       scf::ParallelOp loop;
       if (failed(scf::forallToParallelLoop(rewriter, forall, &loop)))
         return failure();
-      if (grain)
-        loop->setAttr("kernel.grain", grain);
+      loop->setAttr("kernel.grain", rewriter.getI64IntegerAttr(grain));
     }
     for (memref::CopyOp copy : copies)
       copyToGeneric(copy, rewriter);

@@ -23,6 +23,9 @@ using namespace sparse_opt;
 // No dim of a model is called this: names of symbols are never empty.
 static constexpr llvm::StringLiteral threadsSymbol = "";
 static constexpr int64_t alignment = 64;
+/// Largest buffer of a parallel body that lives on the stack, and all of them.
+/// Threads of small stacks have 128 KiB.
+static constexpr int64_t maxStackBytes = 8192, maxStackBytesInAll = 65536;
 
 namespace {
 struct Buffer {
@@ -182,6 +185,7 @@ struct PlanBuffers
 
   LogicalResult plan(func::FuncOp func) {
     SmallVector<Buffer> buffers;
+    useStack(func);
     if (failed(collect(func, buffers)))
       return failure();
     SlotAllocator allocator;
@@ -200,6 +204,36 @@ struct PlanBuffers
       replace(buffer, offsets[buffer.slot]);
     emitArenaBytes(func, allocator.getSlots());
     return success();
+  }
+
+  /// Small buffers of a parallel body go to the stack of its thread.
+  void useStack(func::FuncOp func) {
+    DenseMap<Operation *, int64_t> used;
+    SmallVector<memref::AllocOp> small;
+    func.walk([&](memref::AllocOp alloc) {
+      MemRefType type = alloc.getType();
+      Operation *loop = outermostParallel(alloc);
+      if (!loop || !type.hasStaticShape() ||
+          !type.getElementType().isIntOrFloat())
+        return;
+      int64_t bytes = llvm::alignTo(
+          llvm::divideCeil(
+              type.getNumElements() * type.getElementTypeBitWidth(), 8),
+          alignment);
+      if (bytes > maxStackBytes || used[loop] + bytes > maxStackBytesInAll)
+        return;
+      used[loop] += bytes;
+      small.push_back(alloc);
+    });
+    for (memref::AllocOp alloc : small) {
+      OpBuilder builder(alloc);
+      alloc.replaceAllUsesWith(
+          memref::AllocaOp::create(builder, alloc.getLoc(), alloc.getType(),
+                                   builder.getI64IntegerAttr(alignment))
+              .getResult());
+      alloc.erase();
+    }
+    numOnStack += small.size();
   }
 
   static LogicalResult collect(func::FuncOp func,

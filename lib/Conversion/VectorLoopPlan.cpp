@@ -18,8 +18,13 @@ using namespace sparse_opt;
 static constexpr int64_t typicalSize = 64;
 /// Elements that are worth a launch of their own.
 static constexpr int64_t worthLaunching = 1024;
-/// Elements of one range of a launch, at least.
-static constexpr int64_t rangeElements = 8192;
+
+int64_t sparse_opt::typicalElements(linalg::LinalgOp op) {
+  int64_t elements = 1;
+  for (int64_t size : op.getStaticLoopRanges())
+    elements *= ShapedType::isDynamic(size) ? typicalSize : size;
+  return elements;
+}
 
 Access sparse_opt::accessAlong(AffineMap map, Type buffer, unsigned loop) {
   if (!map.isFunctionOfDim(loop))

@@ -45,6 +45,12 @@ struct VectorLoopPlan {
   bool tiny = false;
 };
 
+/// Elements of one range of a launch, at least.
+constexpr int64_t rangeElements = 8192;
+
+/// Points of an op's loops, with a typical size for what is dynamic.
+int64_t typicalElements(mlir::linalg::LinalgOp op);
+
 VectorLoopPlan planVectorLoop(mlir::linalg::GenericOp op,
                               const TargetInfo &target);
 } // namespace sparse_opt

@@ -40,6 +40,8 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createKernelFuseElementwise());
   pm.addPass(createCSEPass());
+  pm.addPass(createKernelFuseRows());
+  pm.addPass(createCanonicalizerPass());
   // 4. Weights out of the IR, results into the caller's memory.
   pm.addPass(createKernelExternalizeWeights());
   pm.addPass(createKernelBindBuffers());

@@ -80,9 +80,10 @@ namespace {
 struct FuseElementwise
     : public sparse_opt::impl::KernelFuseElementwiseBase<FuseElementwise> {
   void runOnOperation() override {
+    if (failed(generalize()))
+      return signalPassFailure();
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
-    linalg::populateLinalgNamedOpsGeneralizationPatterns(patterns);
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
     linalg::populateInlineConstantOperandsPatterns(patterns);
@@ -95,6 +96,22 @@ struct FuseElementwise
     if (failed(
             applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();
+  }
+
+  /// Fills stay: they tell where a reduction starts.
+  LogicalResult generalize() {
+    SmallVector<linalg::LinalgOp> named;
+    getOperation()->walk([&](linalg::LinalgOp op) {
+      if (!isa<linalg::GenericOp, linalg::FillOp>(op))
+        named.push_back(op);
+    });
+    IRRewriter rewriter(&getContext());
+    for (linalg::LinalgOp op : named) {
+      rewriter.setInsertionPoint(op);
+      if (failed(linalg::generalizeNamedOp(rewriter, op)))
+        return op.emitError("has no form as a generic op");
+    }
+    return success();
   }
 };
 } // namespace

@@ -51,3 +51,45 @@ func.func @main(%s: index {kernel.symbol = "s"}) {
   }
   return
 }
+
+// -----
+
+// Small scratch lies on the thread's stack, 64 KiB of it at most.
+// CHECK-LABEL: func.func @main
+// CHECK: scf.parallel
+// CHECK: memref.view %{{.+}} to memref<2049xf32>
+// CHECK-COUNT-8: memref.alloca() {alignment = 64 : i64} : memref<2048xf32>
+// CHECK: memref.view %{{.+}} to memref<2048xf32>
+func.func @main(%n: index {kernel.symbol = "n"}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+    %large = memref.alloc() : memref<2049xf32>
+    %a = memref.alloc() : memref<2048xf32>
+    %b = memref.alloc() : memref<2048xf32>
+    %c = memref.alloc() : memref<2048xf32>
+    %d = memref.alloc() : memref<2048xf32>
+    %e = memref.alloc() : memref<2048xf32>
+    %f = memref.alloc() : memref<2048xf32>
+    %g = memref.alloc() : memref<2048xf32>
+    %h = memref.alloc() : memref<2048xf32>
+    %more = memref.alloc() : memref<2048xf32>
+    "test.use"(%large, %a, %b, %c, %d, %e, %f, %g, %h, %more)
+        : (memref<2049xf32>, memref<2048xf32>, memref<2048xf32>, memref<2048xf32>,
+           memref<2048xf32>, memref<2048xf32>, memref<2048xf32>, memref<2048xf32>,
+           memref<2048xf32>, memref<2048xf32>) -> ()
+  }
+  return
+}
+
+// -----
+
+// Outside of parallel loops small buffers are in the arena as others are.
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: memref.alloca
+// CHECK: memref.view
+func.func @main() {
+  %a = memref.alloc() : memref<4xf32>
+  "test.use"(%a) : (memref<4xf32>) -> ()
+  return
+}

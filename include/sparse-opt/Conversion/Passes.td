@@ -103,14 +103,16 @@ def KernelPlanBuffers : Pass<"kernel-plan-buffers", "mlir::ModuleOp"> {
   let description = [{
     `memref.alloc` becomes `memref.view` of the new argument `kernel.arena`,
     at offsets that are multiples of 64. Buffers that never live together share
-    a place when one is provably the larger for all sizes; a buffer allocated
-    in a parallel body exists once a thread (argument `kernel.threads`).
+    a place when one is provably the larger for all sizes. A buffer allocated
+    in a parallel body exists once a thread (argument `kernel.threads`), or on
+    the thread's stack when it is small.
     `@kernel_arena_bytes(symbols..., threads)` computes the size. It fails when
     a size depends on more than the symbols.
     Example: `test/Conversion/kernel-plan-buffers.mlir`.
   }];
   let statistics = [
     Statistic<"numBuffers", "buffers", "Buffers placed">,
+    Statistic<"numOnStack", "on-stack", "Buffers on a thread's stack">,
     Statistic<"numSlots", "slots", "Places in the arena">];
   let dependentDialects = ["mlir::arith::ArithDialect",
                            "mlir::func::FuncDialect",

@@ -84,6 +84,27 @@ def KernelFuseElementwise : Pass<"kernel-fuse-elementwise"> {
                            "mlir::tensor::TensorDialect"];
 }
 
+def KernelFuseRows : Pass<"kernel-fuse-rows"> {
+  let summary = "One parallel loop over rows for each chain of row-wise ops";
+  let description = [{
+    Element-wise ops and reductions over inner dimensions (LayerNorm, RMSNorm,
+    softmax, gathers of embeddings) that hand rows to each other become one
+    `scf.forall` over their common outer dimensions. Values between them are as
+    small as a row; values that others use are written as well, nothing is
+    computed twice. An op stays out when it would shrink the loop (a reduction
+    over an outer dimension), when something outside lies between, or when it
+    is a product. Ops alone stay as they are.
+    Example: `test/Transforms/kernel-fuse-rows.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numLoops", "loops", "Loops over rows made">,
+    Statistic<"numFused", "fused", "Ops in them">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::scf::SCFDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 def KernelExternalizeWeights : Pass<"kernel-externalize-weights", "mlir::ModuleOp"> {
   let summary = "Move constant tensors out of the IR";
   let description = [{
