@@ -141,11 +141,11 @@ def LaunchOp : KernelOp<"launch", [
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "run an outlined body over [0, count) on the runtime's threads";
   let description = [{
-    Calls `body(begin, end, thread, captures...)` for a static partition of
-    `[0, count)` into at most as many contiguous ranges as threads; a range
-    holds at least `grain` iterations (below that the caller's thread runs
-    everything). Returns when all are done. After this op nothing refers to
-    threads; results must not depend on the partition.
+    Calls `body(begin, end, thread, captures...)` for ranges that partition
+    `[0, count)`; a range holds at least `grain` iterations (below that the
+    caller's thread runs everything). One thread may run several. Returns when
+    all are done. After this op nothing refers to threads; results must not
+    depend on the partition.
   }];
   let arguments = (ins FlatSymbolRefAttr:$body, Index:$count, Index:$grain,
                        Variadic<AnyType>:$captures);

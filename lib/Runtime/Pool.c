@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * Fork-join threads. The caller is thread 0; the i-th contiguous range is on
- * offer to worker i, and the caller takes it back when it is through with its
- * own first. Waiting spins for a while (kernels follow each other within
- * microseconds) and then sleeps on a futex; nobody spins on the CPU of the
- * thread that it waits for. A second caller that finds the pool busy runs its
- * loop alone instead of waiting or adding threads: results do not depend on
- * the partition.
+ * Fork-join threads. The caller is thread 0; each thread begins with a share
+ * of its own, in ever smaller ranges, and goes on with what is left of others'.
+ * Who comes too late finds nothing to do and is not waited for. Waiting spins
+ * for a while (kernels follow each other within microseconds) and then sleeps
+ * on a futex; nobody spins on the CPU of the thread that it waits for. A second
+ * caller that finds the pool busy runs its loop alone instead of waiting or
+ * adding threads: results do not depend on the partition.
  */
 #include "Internal.h"
 #include <immintrin.h>
@@ -27,16 +27,24 @@ static const uint64_t spin_nanoseconds = 200000;
 /* So often a worker comes too late before it is moved. */
 enum { missed_in_a_row = 8 };
 
+/* What is left of a thread's indices. */
+typedef struct share {
+  _Alignas(64) _Atomic int64_t begin;
+  int64_t end;
+} share;
+
 struct pool;
 /* A worker's `state`; 0: nothing to do. */
 enum { offered = 1, stopped = 2 };
 
 typedef struct worker {
-  _Alignas(64) _Atomic uint32_t state; /* who clears `offered` runs the part */
+  share share;
+  _Alignas(64) _Atomic uint32_t
+      state; /* a worker that clears `offered` takes part */
   _Atomic uint32_t asleep;
-  _Atomic int cpu; /* where it took its last part */
+  _Atomic int cpu; /* where it last took part */
   uint32_t index;
-  uint32_t missed; /* parts in a row that the caller took back */
+  uint32_t missed; /* loops in a row that it came too late for */
   struct pool *pool;
   pthread_t thread;
 } worker;
@@ -51,7 +59,8 @@ typedef struct pool {
   uint64_t spin;
   so_body body;
   void *ctx;
-  int64_t count, parts;
+  int64_t parts, grain;
+  share share;                           /* the caller's */
   _Alignas(64) _Atomic uint32_t pending; /* parts of workers still running */
   _Atomic uint32_t joiner_asleep;
   worker workers[]; /* threads - 1 */
@@ -120,11 +129,44 @@ static void wait_word(pool *pool, worker *self, _Atomic uint32_t *word,
   }
 }
 
-/* The index-th of `parts` contiguous ranges whose sizes differ by at most 1. */
-static void run_part(const pool *pool, int64_t index) {
-  int64_t size = pool->count / pool->parts, more = pool->count % pool->parts;
-  int64_t begin = index * size + (index < more ? index : more);
-  pool->body(pool->ctx, begin, begin + size + (index < more), index);
+static share *share_of(pool *pool, int64_t index) {
+  return index ? &pool->workers[index - 1].share : &pool->share;
+}
+
+/* Contiguous shares whose sizes differ by at most 1. */
+static void divide(pool *pool, int64_t count) {
+  int64_t size = count / pool->parts, more = count % pool->parts, begin = 0;
+  for (int64_t i = 0; i < pool->parts; ++i) {
+    share *share = share_of(pool, i);
+    atomic_store_explicit(&share->begin, begin, memory_order_relaxed);
+    begin += size + (i < more);
+    share->end = begin;
+  }
+}
+
+/* Ranges are halves of what is left: few when all threads are equally fast,
+ * and small at the end when they are not. */
+static int64_t range_size(int64_t left, int64_t grain) {
+  int64_t size = (left + 1) / 2;
+  if (size < grain)
+    size = grain;
+  return left - size < grain ? left : size;
+}
+
+static void run_share(pool *pool, share *share, int64_t thread) {
+  int64_t begin = atomic_load_explicit(&share->begin, memory_order_relaxed);
+  while (begin < share->end) {
+    int64_t end = begin + range_size(share->end - begin, pool->grain);
+    if (!atomic_compare_exchange_weak(&share->begin, &begin, end))
+      continue;
+    pool->body(pool->ctx, begin, end, thread);
+    begin = atomic_load_explicit(&share->begin, memory_order_relaxed);
+  }
+}
+
+static void take_part(pool *pool, int64_t thread) {
+  for (int64_t i = 0; i < pool->parts; ++i)
+    run_share(pool, share_of(pool, (thread + i) % pool->parts), thread);
 }
 
 static bool take(worker *worker) {
@@ -160,7 +202,7 @@ static void *work(void *argument) {
       cpu = sched_getcpu();
     }
     atomic_store_explicit(&self->cpu, cpu, memory_order_relaxed);
-    run_part(pool, self->index);
+    take_part(pool, self->index);
     if (atomic_fetch_sub(&pool->pending, 1) == 1 &&
         atomic_load(&pool->joiner_asleep))
       futex_wake(&pool->pending);
@@ -192,28 +234,27 @@ static uint32_t start_workers(pool *pool, uint32_t wanted) {
   return pool->started;
 }
 
-/* The caller is through with its own part: runs the one of a worker that has
- * not begun. */
+/* Nothing is left to do: a worker that has not begun need not. */
 static void take_back(pool *pool, worker *worker) {
   if (!take(worker)) {
     worker->missed = 0;
     return;
   }
-  run_part(pool, worker->index);
   atomic_fetch_sub(&pool->pending, 1);
   if (++worker->missed % missed_in_a_row == 0 && pool->spin)
     move_away(worker->thread, sched_getcpu());
 }
 
-static void run_split(pool *pool, int64_t parts) {
+static void run_split(pool *pool, int64_t count, int64_t parts) {
   if (pool->started < (uint32_t)parts - 1)
     parts = 1 + (int64_t)start_workers(pool, (uint32_t)parts - 1);
   pool->parts = parts;
+  divide(pool, count);
   atomic_store_explicit(&pool->cpu, sched_getcpu(), memory_order_relaxed);
   atomic_store(&pool->pending, (uint32_t)parts - 1);
   for (int64_t i = 0; i < parts - 1; ++i)
     send(&pool->workers[i], offered);
-  run_part(pool, 0);
+  take_part(pool, 0);
   for (int64_t i = parts - 2; i >= 0; --i)
     take_back(pool, &pool->workers[i]);
   wait_word(pool, NULL, &pool->pending, true, &pool->joiner_asleep);
@@ -234,8 +275,8 @@ static void parallel(sparse_opt_pool *head, uint32_t threads, so_body body,
   }
   pool->body = body;
   pool->ctx = ctx;
-  pool->count = count;
-  run_split(pool, parts);
+  pool->grain = grain > 1 ? grain : 1;
+  run_split(pool, count, parts);
   atomic_store(&pool->busy, 0);
 }
 

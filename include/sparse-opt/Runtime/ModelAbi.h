@@ -28,8 +28,8 @@ typedef struct so_call {
   void *const *outputs;          /* row-major, one per output */
   const int64_t *symbols;        /* value of each symbolic dim */
   int64_t threads;               /* >= 1 */
-  /* Static partition of [0, count) into at most `threads` ranges of at least
-   * `grain`; returns when all have run. */
+  /* Ranges of at least `grain` that partition [0, count), on at most `threads`
+   * threads; returns when all have run. */
   void (*parallel)(struct so_call *call, so_body body, void *ctx,
                    int64_t count, int64_t grain);
   /* First error of the call; `message` is a string of the model. */
