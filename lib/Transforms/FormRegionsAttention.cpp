@@ -144,9 +144,20 @@ static bool throughScale(Access &access, linalg::GenericOp op) {
   return true;
 }
 
+/// Loops that an operand must have, be they of size 1: all but the batch's.
+static size_t countInnerLoops(const Access &access) {
+  size_t count = 0;
+  for (const SmallVector<Access::Loop> &loops : access.dims)
+    count += llvm::count_if(loops, [](const Access::Loop &loop) {
+      return cast<AffineDimExpr>(loop.expr).getPosition() >= AttentionOp::M;
+    });
+  return count;
+}
+
 /// The furthest source of `access` that a map can express.
 static Access resolve(Access access, bool mayScale) {
   Access best = access;
+  size_t needed = countInnerLoops(access);
   while (Operation *op = access.value.getDefiningOp()) {
     bool moved = false;
     if (auto transpose = dyn_cast<linalg::TransposeOp>(op))
@@ -159,7 +170,7 @@ static Access resolve(Access access, bool mayScale) {
       moved = mayScale && throughScale(access, generic);
     if (!moved)
       break;
-    if (access.isMap())
+    if (access.isMap() && countInnerLoops(access) == needed)
       best = access;
   }
   return best;
