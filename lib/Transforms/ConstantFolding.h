@@ -170,5 +170,9 @@ using Folder = bool (*)(Fold &fold);
 /// Null for operators without one.
 Folder lookupElementwiseFolder(onnx::NodeOp node);
 Folder lookupLayoutFolder(onnx::NodeOp node);
+
+/// Replaces the uses of a product by packed constants; its weights as floats,
+/// or null for other nodes.
+onnx::ConstantOp unpackWeights(onnx::NodeOp node);
 } // namespace sparse_opt::folding
 #endif

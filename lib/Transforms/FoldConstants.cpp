@@ -32,7 +32,7 @@ public:
       countResources(op);
     });
     for (NodeOp node : nodes)
-      if (foldOrShare(node))
+      if (unpack(node) || foldOrShare(node))
         eraseFolded(node);
     return counts;
   }
@@ -49,6 +49,7 @@ private:
   void countResources(Operation *op);
   void release(ConstantOp constant);
   void eraseFolded(NodeOp node);
+  bool unpack(NodeOp node);
   bool foldOrShare(NodeOp node);
   bool isWorthwhile(NodeOp node, ArrayRef<std::optional<ConstantData>> inputs);
   ElementsAttr evaluate(NodeOp node, Folder folder, unsigned index,
@@ -109,7 +110,8 @@ void ConstantFolder::release(ConstantOp constant) {
 void ConstantFolder::eraseFolded(NodeOp node) {
   llvm::SmallSetVector<Operation *, 4> operands;
   for (Value operand : node.getOperands())
-    operands.insert(operand.getDefiningOp());
+    if (Operation *op = operand.getDefiningOp())
+      operands.insert(op);
   node.erase();
   for (Operation *operand : operands)
     if (auto constant = dyn_cast<ConstantOp>(operand))
@@ -195,6 +197,15 @@ ConstantFolder::evaluate(NodeOp node, Folder folder, unsigned index,
     DenseResourceElementsHandle::getManagerInterface(node.getContext())
         .update(resource.getRawHandle().getKey(), AsmResourceBlob());
   return {};
+}
+
+bool ConstantFolder::unpack(NodeOp node) {
+  ConstantOp weights = unpackWeights(node);
+  if (!weights)
+    return false;
+  countResources(weights);
+  ++counts.folded;
+  return true;
 }
 
 bool ConstantFolder::foldOrShare(NodeOp node) {

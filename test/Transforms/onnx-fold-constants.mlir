@@ -120,3 +120,29 @@ func.func @left_alone() -> (tensor<1024x1024xf32>, tensor<1024x1024xf32>, tensor
   %d = onnx.node "Gather" version 13 (%x, %far) : (tensor<2xi32>, tensor<i64>) -> tensor<i32>
   return %a, %b, %c, %d : tensor<1024x1024xf32>, tensor<1024x1024xf32>, tensor<2xi32>, tensor<i32>
 }
+
+// -----
+
+// Two codes a byte, the lower first; 8 stands for zero where nothing else does.
+// CHECK-LABEL: @packed_weights
+// CHECK-NOT: MatMulNBits
+// CHECK: %[[W:.+]] = onnx.constant dense<{{\[\[}}-4.000000e+00, 3.500000e+00], [-3.500000e+00, 0.000000e+00]]> : tensor<2x2xf32>
+// CHECK: onnx.node "MatMul" version 13 (%arg0, %[[W]])
+func.func @packed_weights(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %q = onnx.constant dense<[[[0x10, 0, 0, 0, 0, 0, 0, 0]], [[0x8F, 0, 0, 0, 0, 0, 0, 0]]]> : tensor<2x1x8xui8>
+  %s = onnx.constant dense<0.5> : tensor<2xf32>
+  %y = onnx.node "com.microsoft":"MatMulNBits" version 1 (%x, %q, %s) {K = 2 : i64, N = 2 : i64, bits = 4 : i64, block_size = 16 : i64} : (tensor<?x2xf32>, tensor<2x1x8xui8>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
+// -----
+
+// Weights that aren't all there stay for the next stage to refuse.
+// CHECK-LABEL: @packed_weights_missing
+// CHECK: "MatMulNBits"
+func.func @packed_weights_missing(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %q = onnx.constant dense<[[[0, 1, 2, 3, 4, 5, 6, 7]]]> : tensor<1x1x8xui8>
+  %s = onnx.constant dense<0.5> : tensor<2xf32>
+  %y = onnx.node "com.microsoft":"MatMulNBits" version 1 (%x, %q, %s) {K = 2 : i64, N = 2 : i64, bits = 4 : i64, block_size = 16 : i64} : (tensor<?x2xf32>, tensor<1x1x8xui8>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}

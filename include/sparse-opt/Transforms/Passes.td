@@ -8,9 +8,10 @@ def OnnxFoldConstants : Pass<"onnx-fold-constants", "mlir::ModuleOp"> {
   let description = [{
     Covers what exporters leave to the runtime: weights stored as int8 (Cast
     and Mul, or DequantizeLinear with one scale or one per channel),
-    transposed, joined or cut weights, scalars, tables, masks. Equal nodes are
-    evaluated once; a resource is freed with its last use; Reshape and kin
-    share their operand's resource. Nodes whose result is over 64 KiB and more
+    transposed, joined or cut weights, scalars, tables, masks. MatMulNBits by
+    packed constants becomes MatMul by floats. Equal nodes are evaluated once;
+    a resource is freed with its last use; Reshape and kin share their
+    operand's resource. Nodes whose result is over 64 KiB and more
     than eight times the size of their largest operand (Expand, Tile, Range,
     ConstantOfShape) stay, as do element types without a byte layout.
     Example: `test/Transforms/onnx-fold-constants.mlir`.
