@@ -40,3 +40,31 @@ func.func @dynamic(%x: tensor<?x8xf32> {onnx.name = "x", onnx.dims = ["n", "8"]}
   %y:3 = onnx.node "DynamicQuantizeLinear" version 11 (%x) : (tensor<?x8xf32>) -> (tensor<?x8xui8>, tensor<f32>, tensor<ui8>)
   return %y#0, %y#1, %y#2 : tensor<?x8xui8>, tensor<f32>, tensor<ui8>
 }
+
+// -----
+
+// Sums of 8-bit values by small weights fit into a float: they are exact.
+// CHECK-LABEL: func.func @exact_in_float
+// CHECK: arith.constant dense<{{\[\[}}1.000000e+00, -2.000000e+00], [3.000000e+00, 4.000000e+00]]> : tensor<2x2xf32>
+// CHECK: arith.uitofp %{{.+}} : i8 to f32
+// CHECK: linalg.generic {{.+}}"reduction"
+// CHECK: arith.mulf
+// CHECK: arith.fptosi %{{.+}} : f32 to i32
+func.func @exact_in_float(%x: tensor<?x2xui8> {onnx.name = "x", onnx.dims = ["n", "2"]}) -> tensor<?x2xi32> {
+  %w = onnx.constant dense<[[1, -2], [3, 4]]> : tensor<2x2xi8>
+  %y = onnx.node "MatMulInteger" version 10 (%x, %w) : (tensor<?x2xui8>, tensor<2x2xi8>) -> tensor<?x2xi32>
+  return %y : tensor<?x2xi32>
+}
+
+// -----
+
+// 600 * 127 * 255 is above 2^24.
+// CHECK-LABEL: func.func @inexact_in_float
+// CHECK-NOT: f32
+// CHECK: arith.muli
+// CHECK: return
+func.func @inexact_in_float(%x: tensor<?x600xui8> {onnx.name = "x", onnx.dims = ["n", "600"]}) -> tensor<?x2xi32> {
+  %w = onnx.constant dense<127> : tensor<600x2xi8>
+  %y = onnx.node "MatMulInteger" version 10 (%x, %w) : (tensor<?x600xui8>, tensor<600x2xi8>) -> tensor<?x2xi32>
+  return %y : tensor<?x2xi32>
+}

@@ -146,25 +146,6 @@ static LogicalResult lowerFusedMatMul(NodeOp node, Lowering &l) {
   return success();
 }
 
-/// x - zero point, in i32
-static Tensor centred(Lowering &l, unsigned operand, unsigned zeroPoint,
-                      bool perRow) {
-  Type wide = l.b.getI32Type();
-  Tensor x = l.cast(l.in(operand), wide);
-  if (!l.has(zeroPoint))
-    return x;
-  Tensor zero = l.cast(l.in(zeroPoint), wide);
-  if (perRow && zero.rank() == 1)
-    zero = l.keepDims(zero, {1});
-  return l.map({x, zero}, wide,
-               [](Scalars &s, ValueRange v) { return s.sub(v[0], v[1]); });
-}
-
-static LogicalResult lowerMatMulInteger(NodeOp, Lowering &l) {
-  l.out(0, contract(l, centred(l, 0, 2, true), centred(l, 1, 3, false)));
-  return success();
-}
-
 //===----------------------------------------------------------------------===//
 // ffn.block
 //===----------------------------------------------------------------------===//
@@ -229,7 +210,6 @@ ArrayRef<Entry> lowering::contractionLowerings() {
   static const Entry entries[] = {
       {onnxDomain, "MatMul", 1, latest, lowerMatMul},
       {onnxDomain, "Gemm", 7, latest, lowerGemm},
-      {onnxDomain, "MatMulInteger", 10, latest, lowerMatMulInteger},
       {microsoft, "FusedMatMul", 1, latest, lowerFusedMatMul},
       {microsoft, "TransposeMatMul", 1, latest, lowerFusedMatMul},
   };

@@ -60,6 +60,8 @@ public:
   std::optional<mlir::Attribute> splat(const Tensor &x);
   /// The one element of a constant operand, if it is one.
   std::optional<double> constantScalar(unsigned i);
+  /// A diagnostic when operand i was given and isn't of `rank`.
+  mlir::LogicalResult needRank(unsigned i, int64_t rank);
   /// `axis` made non-negative; a diagnostic when it is out of range.
   mlir::FailureOr<int64_t> axis(int64_t axis, int64_t rank);
 
@@ -165,6 +167,7 @@ llvm::ArrayRef<Entry> contractionLowerings();
 llvm::ArrayRef<Entry> einsumLowerings();
 llvm::ArrayRef<Entry> elementwiseLowerings();
 llvm::ArrayRef<Entry> indexingLowerings();
+llvm::ArrayRef<Entry> integerProductLowerings();
 llvm::ArrayRef<Entry> microsoftLowerings();
 llvm::ArrayRef<Entry> movementLowerings();
 llvm::ArrayRef<Entry> normLowerings();
@@ -176,6 +179,9 @@ llvm::ArrayRef<Entry> windowLowerings();
 
 /// What families share.
 Tensor contract(Lowering &l, Tensor x, Tensor y);
+/// round(x / scale) + zero point, saturated; a zero point may be absent.
+mlir::Value quantize(Scalars &s, mlir::Value x, mlir::Value scale,
+                     mlir::Value zero, mlir::Type type);
 /// Rows of a table, checked and clamped: y[i, j] = table[indices[i], j].
 Tensor gatherRows(Lowering &l, Tensor table, unsigned operand, Tensor indices);
 /// LayerNormalization over the last dimension.

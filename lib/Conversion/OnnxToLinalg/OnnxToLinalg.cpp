@@ -35,9 +35,9 @@ static const llvm::StringMap<SmallVector<const Entry *>> &lowerings() {
     for (ArrayRef<Entry> family :
          {activationLowerings(), attentionLowerings(), contractionLowerings(),
           einsumLowerings(), elementwiseLowerings(), indexingLowerings(),
-          movementLowerings(), normLowerings(), reductionLowerings(),
-          sliceLowerings(), microsoftLowerings(), quantizationLowerings(),
-          scatterLowerings(), windowLowerings()})
+          integerProductLowerings(), movementLowerings(), normLowerings(),
+          reductionLowerings(), sliceLowerings(), microsoftLowerings(),
+          quantizationLowerings(), scatterLowerings(), windowLowerings()})
       for (const Entry &entry : family)
         result[(entry.domain + ":" + entry.name).str()].push_back(&entry);
     return result;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Linear quantisation as element-wise arithmetic. What is constant has been
-// folded before; this is for activations.
+// folded before; this is for activations. Products of what was quantised are
+// in IntegerProducts.cpp.
 #include "Lowering.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -66,7 +67,8 @@ static LogicalResult lowerDequantize(NodeOp node, Lowering &l) {
 }
 
 /// round(x / scale) + zero point, saturated
-static Value quantize(Scalars &s, Value x, Value scale, Value zero, Type type) {
+Value lowering::quantize(Scalars &s, Value x, Value scale, Value zero,
+                         Type type) {
   Type compute = x.getType();
   Value rounded = math::RoundEvenOp::create(s.b, s.loc, s.div(x, scale));
   if (zero)
@@ -132,46 +134,11 @@ static LogicalResult lowerDynamicQuantize(NodeOp, Lowering &l) {
   return success();
 }
 
-/// The integer product of both, less their zero points.
-static FailureOr<Tensor> centredProduct(Lowering &l, ArrayRef<unsigned> at) {
-  Tensor sides[2];
-  Type wide = l.b.getI32Type();
-  for (unsigned i = 0; i < 2; ++i) {
-    Tensor x = l.cast(l.in(at[2 * i]), wide);
-    Tensor zero = l.cast(l.in(at[2 * i + 1]), wide);
-    if (i == 0 && zero.rank() == 1)
-      zero = l.keepDims(zero, {1});
-    sides[i] = l.map({x, zero}, wide, x.shape, [](Scalars &s, ValueRange v) {
-      return s.sub(v[0], v[1]);
-    });
-  }
-  return contract(l, sides[0], sides[1]);
-}
-
-/// Operands a, scale, zero; b, scale, zero; the result's scale and zero.
-static LogicalResult lowerQLinearMatMul(NodeOp, Lowering &l) {
-  FailureOr<Tensor> product = centredProduct(l, {0, 2, 3, 5});
-  if (failed(product))
-    return failure();
-  Type real = computeType(l.in(1).elementType), type = l.type();
-  Tensor left = l.in(1);
-  if (left.rank() == 1)
-    left = l.keepDims(left, {1});
-  SmallVector<Tensor> ins = {*product, left, l.in(4), l.in(6), l.in(7)};
-  l.out(0, l.map(ins, type, product->shape, [&](Scalars &s, ValueRange v) {
-    Value value = s.cast(v[0], product->elementType, real);
-    Value scaled = s.mul(value, s.mul(v[1], v[2]));
-    return quantize(s, scaled, v[3], v[4], type);
-  }));
-  return success();
-}
-
 ArrayRef<Entry> lowering::quantizationLowerings() {
   static const Entry entries[] = {
       {onnxDomain, "DequantizeLinear", 10, latest, lowerDequantize},
       {onnxDomain, "QuantizeLinear", 10, latest, lowerQuantize},
       {onnxDomain, "DynamicQuantizeLinear", 11, latest, lowerDynamicQuantize},
-      {onnxDomain, "QLinearMatMul", 10, latest, lowerQLinearMatMul},
       {microsoft, "DequantizeLinear", 1, latest, lowerDequantize},
       {microsoft, "QuantizeLinear", 1, latest, lowerQuantize},
   };
