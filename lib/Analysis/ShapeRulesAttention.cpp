@@ -49,6 +49,31 @@ static void multiHeadAttention(NodeOp node, SymbolicShapes &shapes) {
   setResult(node, 3, {batch, DimExpr(heads), rows, total}, shapes);
 }
 
+/// com.microsoft GroupQueryAttention: rows as of the query, which may hold keys
+/// and values too; then keys and values with room for all so far.
+static void groupQueryAttention(NodeOp node, SymbolicShapes &shapes) {
+  ShapeList query = shapeOf(node, 0, shapes);
+  ShapeList total = contentsOf(node, 6, shapes);
+  int64_t heads = node.intAttr("num_heads", 0);
+  int64_t shared = node.intAttr("kv_num_heads", 0);
+  if (!query || query->size() != 3 || heads < 1 || shared < 1)
+    return;
+  bool packed = !node.operandOrNull(1);
+  Dim depth = perHead((*query)[2], packed ? heads + 2 * shared : heads);
+  const Dim &batch = (*query)[0];
+  setResult(
+      node, 0,
+      {batch, (*query)[1], depth ? Dim(*depth * DimExpr(heads)) : std::nullopt},
+      shapes);
+  Dim room = total && total->size() == 1 ? (*total)[0] : std::nullopt;
+  if (Value past = node.operandOrNull(3)) {
+    Dim held = shapes.getDim(past, 2);
+    room = room && held ? Dim(DimExpr::max(*room, *held)) : std::nullopt;
+  }
+  for (unsigned i : {1u, 2u})
+    setResult(node, i, {batch, DimExpr(shared), room, depth}, shapes);
+}
+
 /// com.microsoft Attention: x and packed weights of q, k and v.
 static void packedAttention(NodeOp node, SymbolicShapes &shapes) {
   ShapeList x = shapeOf(node, 0, shapes), weight = shapeOf(node, 1, shapes);
@@ -111,6 +136,7 @@ ShapeRule sparse_opt::lookupAttentionRule(NodeOp node) {
   static const llvm::StringMap<ShapeRule> rules = {
       {"Attention", attention},
       {"com.microsoft:Attention", packedAttention},
+      {"com.microsoft:GroupQueryAttention", groupQueryAttention},
       {"com.microsoft:EmbedLayerNormalization", embedLayerNormalization},
       {"com.microsoft:MultiHeadAttention", multiHeadAttention}};
   StringRef domain = node.getDomain().value_or("");

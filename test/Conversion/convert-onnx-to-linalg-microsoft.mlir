@@ -41,3 +41,17 @@ func.func @lengths(%x: tensor<?x?x8xf32> {onnx.name = "x", onnx.dims = ["b", "s"
   %y = onnx.node "com.microsoft":"MultiHeadAttention" version 1 (%x, %x, %x, %n, %m) {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, none, tensor<?xi32>) -> tensor<?x?x8xf32>
   return %y : tensor<?x?x8xf32>
 }
+
+// -----
+
+// A cache: what it holds, then the new rows, each sequence from its own place.
+// CHECK-LABEL: func.func @cache
+// CHECK: kernel.check_index %{{.+}} "{{.+}}: sequence length out of range"
+// CHECK: tensor.extract %{{.+}} : tensor<?x1x?x4xf32>
+// CHECK: tensor.extract %{{.+}} : tensor<?x1x?x4xf32>
+// CHECK: linalg.softmax dimension(3)
+func.func @cache(%x: tensor<?x?x8xf32> {onnx.name = "x", onnx.dims = ["b", "s", "8"]}, %k: tensor<?x?x4xf32> {onnx.name = "k", onnx.dims = ["b", "s", "4"]}, %p: tensor<?x1x?x4xf32> {onnx.name = "p", onnx.dims = ["b", "1", "past", "4"]}, %n: tensor<?xi32> {onnx.name = "n", onnx.dims = ["b"]}) -> tensor<?x?x8xf32> {
+  %t = onnx.constant dense<64> : tensor<1xi32>
+  %y = onnx.node "com.microsoft":"GroupQueryAttention" version 1 (%x, %k, %k, %p, %p, %n, %t) {num_heads = 2 : i64, kv_num_heads = 1 : i64} : (tensor<?x?x8xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x1x?x4xf32>, tensor<?x1x?x4xf32>, tensor<?xi32>, tensor<1xi32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}

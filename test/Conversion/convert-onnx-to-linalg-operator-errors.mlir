@@ -93,3 +93,28 @@ func.func @bits_of_another_width(%x: tensor<4xf32> {onnx.name = "x", onnx.dims =
   %y = onnx.node "BitCast" version 26 (%x) {to = 7 : i64} : (tensor<4xf32>) -> tensor<4xi64>
   return %y : tensor<4xi64>
 }
+
+// -----
+
+func.func @rows_from_contents(%x: tensor<?x?x8xf32> {onnx.name = "x", onnx.dims = ["b", "s", "8"]}, %n: tensor<?xi32> {onnx.name = "n", onnx.dims = ["b"]}, %t: tensor<1xi32> {onnx.name = "t", onnx.dims = ["1"]}) -> tensor<?x?x8xf32> {
+  %none = onnx.none
+  // expected-error @+1 {{'GroupQueryAttention' (opset 1) with a total_sequence_length that isn't computed from sizes has no lowering to CPU code}}
+  %y = onnx.node "com.microsoft":"GroupQueryAttention" version 1 (%x, %x, %x, %none, %none, %n, %t) {num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, none, none, tensor<?xi32>, tensor<1xi32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+func.func @vector_of_weights(%x: tensor<?x?x8xf32> {onnx.name = "x", onnx.dims = ["b", "s", "8"]}, %w: tensor<24xf32> {onnx.name = "w", onnx.dims = ["24"]}) -> tensor<?x?x8xf32> {
+  // expected-error @+1 {{'Attention' (opset 1) has operand 1 of rank 1, not 2}}
+  %y = onnx.node "com.microsoft":"Attention" version 1 (%x, %w) {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<24xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+func.func @scale_of_other_rows(%x: tensor<?x8xf32> {onnx.name = "x", onnx.dims = ["n", "8"]}, %g: tensor<4xf32> {onnx.name = "g", onnx.dims = ["4"]}) -> tensor<?x8xf32> {
+  // expected-error @+1 {{'LayerNormalization' (opset 17) has operand 1 with 4 elements for 8}}
+  %y = onnx.node "LayerNormalization" version 17 (%x, %g) : (tensor<?x8xf32>, tensor<4xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

@@ -12,7 +12,7 @@ import unittest
 
 import numpy
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 import sparse_opt
 
@@ -88,6 +88,35 @@ IDS, SEGMENTS = numbers(50, BATCH, ROWS), numbers(3, BATCH, ROWS)
 PADDED = numpy.float32(numpy.finfo(numpy.float32).min)
 ANGLES = real(ROWS + 3, WIDTH // HEADS // 2)
 POSITIONS = numpy.arange(ROWS, dtype=numpy.int64)[None].repeat(BATCH, 0)
+KV_HEADS, DEPTH = 2, 16  # ONNX Runtime rotates multiples of 16
+QUERY = real(BATCH, ROWS, HEADS * DEPTH)
+KV = real(BATCH, ROWS, KV_HEADS * DEPTH), real(BATCH, ROWS, KV_HEADS * DEPTH)
+TURNS = real(ROWS + 3, DEPTH // 2)
+FULL = numpy.full(BATCH, ROWS - 1, numpy.int32)
+# Caches with room for 6 rows hold 6 and 3; one row comes to each.
+PAST = real(BATCH, KV_HEADS, 6, DEPTH), real(BATCH, KV_HEADS, 6, DEPTH)
+RAGGED = numpy.array([6, 3], numpy.int32)
+
+
+def count(value):
+    return numpy.array([value], numpy.int32)
+
+
+def grouped(operands, **attributes):
+    """Data are all operands but the number of rows and the angles."""
+    data = tuple(i for i, value in enumerate(operands)
+                 if value is not None and i not in (6, 7, 8))
+    return Case("GroupQueryAttention", operands, results=3, data=data,
+                num_heads=HEADS, kv_num_heads=KV_HEADS, **attributes)
+
+
+def packed(bits, zeros=None, **attributes):
+    """MatMulNBits by a matrix of 40 x 6, in blocks of 16."""
+    codes = numbers(256, 6, 3, 16 * bits // 8, dtype=numpy.uint8)
+    return Case("MatMulNBits",
+                [real(BATCH, ROWS, 40), codes, real(6, 3), zeros], bits=bits,
+                K=40, N=6, block_size=16, tolerance=1e-4, **attributes)
+
 
 CASES = {
     "attention": Case("Attention", [X, *QKV], num_heads=HEADS),
@@ -118,6 +147,22 @@ CASES = {
          real(BATCH, HEADS, 3, WIDTH // HEADS),
          real(BATCH, HEADS, 3, WIDTH // HEADS)],
         results=3, data=(0, 1, 2, 6, 7), num_heads=HEADS),
+    "group_query_attention": grouped(
+        [QUERY, *KV, None, None, FULL, count(ROWS)]),
+    "group_query_attention_window": grouped(
+        [QUERY, *KV, None, None, FULL, count(ROWS)], local_window_size=2,
+        softcap=2.0),
+    "group_query_attention_packed": grouped(
+        [real(BATCH, ROWS, (HEADS + 2 * KV_HEADS) * DEPTH), None, None, None,
+         None, FULL, count(ROWS)]),
+    "group_query_attention_rotated": grouped(
+        [QUERY, *KV, None, None, FULL, count(ROWS), TURNS, TURNS + 1],
+        do_rotary=1),
+    "group_query_attention_past": grouped(
+        [QUERY[:, :1], KV[0][:, :1], KV[1][:, :1], *PAST, RAGGED, count(7)]),
+    "group_query_attention_past_rotated": grouped(
+        [QUERY[:, :1], KV[0][:, :1], KV[1][:, :1], *PAST, RAGGED, count(7),
+         TURNS, TURNS + 1], do_rotary=1, rotary_interleaved=1),
     "embed_layer_norm": Case(
         "EmbedLayerNormalization", [IDS, SEGMENTS, *TABLE, GAMMA, BETA, MASK],
         results=2, data=(0, 1, 7), epsilon=1e-5),
@@ -139,6 +184,11 @@ CASES = {
     "fused_matmul": Case("FusedMatMul", [X, real(WIDTH, 6)], alpha=0.5),
     "fused_matmul_transposed": Case(
         "FusedMatMul", [X, X + 1], data=(0, 1), transB=1, alpha=0.125),
+    "matmul_4_bits": packed(4),
+    "matmul_4_bits_zeros": packed(
+        4, numbers(256, 6 * 2, dtype=numpy.uint8)),
+    "matmul_4_bits_float_zeros": packed(4, real(6, 3)),
+    "matmul_8_bits": packed(8, numbers(256, 6 * 3, dtype=numpy.uint8)),
     "rotary_embedding": Case(
         "RotaryEmbedding", [X, POSITIONS, ANGLES, ANGLES + 1], data=(0, 1),
         num_heads=0),

@@ -50,15 +50,17 @@ std::optional<Tensor> lowering::positionBias(Lowering &l, const Window &window,
                                              Size rows, Size columns,
                                              Type type) {
   if (!window.causal && window.left < 0 && window.right < 0 &&
-      !window.validLengths)
+      !window.validLengths && !window.starts)
     return std::nullopt;
   Sizes loops = {l.size(1), l.size(1), rows, columns};
   SmallVector<Operand> ins;
-  if (window.validLengths) {
-    Tensor lengths = l.reshape(*window.validLengths,
-                               {l.product(window.validLengths->shape)});
-    loops[0] = lengths.shape[0];
-    ins.push_back({lengths, l.dims(4, {0})});
+  assert(!(window.validLengths && window.starts) && "one list a sequence");
+  const std::optional<Tensor> &perSequence =
+      window.starts ? window.starts : window.validLengths;
+  if (perSequence) {
+    Tensor list = l.reshape(*perSequence, {l.product(perSequence->shape)});
+    loops[0] = list.shape[0];
+    ins.push_back({list, l.dims(4, {0})});
   }
   return l.generic(
       loops, ins, l.b.getMultiDimIdentityMap(4), type, {},
@@ -67,6 +69,8 @@ std::optional<Tensor> lowering::positionBias(Lowering &l, const Window &window,
         Value row = l.loopIndex(s, 2), column = l.loopIndex(s, 3);
         Value offset = getValueOrCreateConstantIndexOp(s.b, s.loc, window.past);
         Value allowed = s.integer(s.b.getI1Type(), 1);
+        if (window.starts)
+          offset = s.toIndex(v[0]);
         if (window.validLengths) {
           Value length = s.toIndex(v[0]);
           Value size = getValueOrCreateConstantIndexOp(s.b, s.loc, rows);
@@ -282,6 +286,17 @@ static Tensor rotate(Lowering &l, Tensor x, Tensor cos, Tensor sin,
   return l.reshape(joined, x.shape);
 }
 
+Tensor lowering::rotateRows(Lowering &l, Tensor x, Tensor cos, Tensor sin,
+                            Size part, bool interleaved) {
+  Size depth = x.shape[3];
+  Tensor rotated =
+      rotate(l, l.slice(x, 3, l.size(0), part), cos, sin, interleaved);
+  if (part == depth)
+    return rotated;
+  Tensor rest = l.slice(x, 3, part, l.sub(depth, part));
+  return l.concat({rotated, rest}, 3, x.elementType);
+}
+
 static LogicalResult lowerRotary(NodeOp node, Lowering &l, Tensor cos,
                                  Tensor sin) {
   Tensor x = l.in(0);
@@ -297,14 +312,9 @@ static LogicalResult lowerRotary(NodeOp node, Lowering &l, Tensor cos,
   Tensor rows = packed ? l.reshape(x, {x.shape[0], x.shape[1], l.size(heads),
                                        l.floorDiv(x.shape[2], heads)})
                        : l.transpose(x, {0, 2, 1, 3});
-  Size depth = rows.shape[3];
-  Size part = rotated > 0 ? l.size(rotated) : depth;
-  Tensor result = rotate(l, l.slice(rows, 3, l.size(0), part), cos, sin,
-                         node.intAttr("interleaved", 0));
-  if (part != depth) {
-    Tensor rest = l.slice(rows, 3, part, l.sub(depth, part));
-    result = l.concat({result, rest}, 3, x.elementType);
-  }
+  Size part = rotated > 0 ? l.size(rotated) : rows.shape[3];
+  Tensor result =
+      rotateRows(l, rows, cos, sin, part, node.intAttr("interleaved", 0));
   l.out(0, packed ? l.reshape(result, x.shape)
                   : l.transpose(result, {0, 2, 1, 3}));
   return success();

@@ -14,6 +14,7 @@ struct Window {
   Size past;                     // columns before the first row's own
   bool hasPast = false;
   std::optional<Tensor> validLengths; // [batch]: columns that hold anything
+  std::optional<Tensor> starts;       // [batch]: instead of `past`
   double masked = 0;                  // what is added where it may not look
 };
 
@@ -28,6 +29,10 @@ struct AttentionOptions {
 /// [batch, rows, heads * depth] <-> [batch, heads, rows, depth]
 Tensor splitHeads(Lowering &l, Tensor x, int64_t heads);
 Tensor joinHeads(Lowering &l, Tensor x);
+/// Rotates pairs of the first `part` of x [batch, rows, heads, depth] by the
+/// angles of each row, [batch, rows, part / 2].
+Tensor rotateRows(Lowering &l, Tensor x, Tensor cos, Tensor sin, Size part,
+                  bool interleaved);
 /// What is added for `window`, [batch or 1, 1, rows, columns].
 std::optional<Tensor> positionBias(Lowering &l, const Window &window, Size rows,
                                    Size columns, mlir::Type type);
@@ -37,5 +42,6 @@ Tensor rowSoftmax(Lowering &l, Tensor x);
 Tensor attend(Lowering &l, Tensor q, Tensor k, Tensor v,
               const AttentionOptions &options,
               std::optional<Tensor> *captured = nullptr);
+mlir::LogicalResult lowerGroupQueryAttention(onnx::NodeOp node, Lowering &l);
 } // namespace sparse_opt::lowering
 #endif

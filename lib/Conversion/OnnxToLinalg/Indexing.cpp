@@ -37,8 +37,9 @@ static std::optional<StringRef> sourceInput(Value value) {
 void lowering::checkIndices(Lowering &l, unsigned operand, Tensor indices,
                             Size bound) {
   std::optional<int64_t> limit = getConstantIntValue(bound);
+  bool asGiven = indices.value == l.in(operand).value;
   if (std::optional<IntList> known = l.constants(operand))
-    if (limit && llvm::all_of(*known, [&](int64_t i) {
+    if (asGiven && limit && llvm::all_of(*known, [&](int64_t i) {
           return i >= -*limit && i < *limit;
         }))
       return;

@@ -204,6 +204,13 @@ std::optional<Attribute> Lowering::splat(const Tensor &x) {
   return elements.getSplatValue<Attribute>();
 }
 
+LogicalResult Lowering::needRank(unsigned i, int64_t rank) {
+  if (!has(i) || in(i).rank() == rank)
+    return success();
+  return fail("has operand " + Twine(i) + " of rank " + Twine(in(i).rank()) +
+              ", not " + Twine(rank));
+}
+
 FailureOr<int64_t> Lowering::axis(int64_t axis, int64_t rank) {
   int64_t result = axis < 0 ? axis + rank : axis;
   if (result < 0 || result >= std::max<int64_t>(rank, 1))

@@ -83,6 +83,9 @@ static LogicalResult lowerAttention(NodeOp node, Lowering &l) {
   int64_t heads = node.intAttr("num_heads", 0);
   if (heads < 1 || l.has(4) || l.has(6) || node.intAttr("do_rotary", 0))
     return l.fail("with a past or rotation has no lowering to CPU code");
+  if (failed(l.needRank(0, 3)) || failed(l.needRank(1, 2)) ||
+      failed(l.needRank(2, 1)))
+    return failure();
   Tensor all = contract(l, l.in(0), l.in(1));
   if (l.has(2))
     all = addBias(l, all, l.in(2));
@@ -123,10 +126,15 @@ static LogicalResult lowerMultiHeadAttention(NodeOp node, Lowering &l) {
   bool apart = l.has(1) && l.has(2) && l.in(0).rank() == 3;
   if (heads < 1 || !apart)
     return l.fail("with packed operands has no lowering to CPU code");
+  if (failed(l.needRank(3, 1)) || failed(l.needRank(6, 4)) ||
+      failed(l.needRank(7, 4)))
+    return failure();
   Tensor q = l.in(0), k = l.in(1), v = l.in(2);
   Size width = q.shape[2];
   q = splitHeads(l, addPartOfBias(l, q, 3, l.size(0)), heads);
   // Keys and values of cross attention come with their heads apart.
+  if (k.rank() != v.rank() || (k.rank() != 3 && k.rank() != 4))
+    return l.fail("has keys and values of ranks other than 3 or 4");
   if (k.rank() == 3)
     k = splitHeads(l, addPartOfBias(l, k, 3, width), heads);
   if (v.rank() == 3)
@@ -180,6 +188,9 @@ static Tensor firstRows(Lowering &l, Tensor table, Size count) {
 /// ids, segments, word, position and segment tables, gamma, beta, mask,
 /// positions
 static LogicalResult lowerEmbedLayerNorm(NodeOp node, Lowering &l) {
+  for (unsigned i : {0, 1, 2, 3, 4, 7, 8})
+    if (failed(l.needRank(i, 2)))
+      return failure();
   Tensor ids = l.in(0);
   Tensor sum = gatherRows(l, l.in(2), 0, ids);
   Tensor positions = l.has(8) ? gatherRows(l, l.in(3), 8, l.in(8))
@@ -208,6 +219,7 @@ ArrayRef<Entry> lowering::microsoftLowerings() {
   static const Entry entries[] = {
       {microsoft, "Attention", 1, latest, lowerAttention},
       {microsoft, "MultiHeadAttention", 1, latest, lowerMultiHeadAttention},
+      {microsoft, "GroupQueryAttention", 1, latest, lowerGroupQueryAttention},
       {microsoft, "EmbedLayerNormalization", 1, latest, lowerEmbedLayerNorm},
   };
   return entries;

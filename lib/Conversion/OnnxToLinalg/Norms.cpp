@@ -123,6 +123,26 @@ static std::optional<Operand> trailing(Lowering &l, const Rows &rows,
   return Operand{x, l.broadcastMap(x.shape, rows.x.shape)};
 }
 
+/// A diagnostic when scale or bias can't be broadcast to the rows.
+static LogicalResult checkTrailing(Lowering &l, const Tensor &x,
+                                   ArrayRef<unsigned> operands) {
+  for (unsigned operand : operands) {
+    if (!l.has(operand))
+      continue;
+    Sizes shape = l.in(operand).shape;
+    if (shape.size() > x.shape.size())
+      return l.fail("has operand " + Twine(operand) + " of too high a rank");
+    for (auto [own, size] :
+         llvm::zip(llvm::reverse(shape), llvm::reverse(x.shape))) {
+      auto known = getConstantIntValue(own), wanted = getConstantIntValue(size);
+      if (known && wanted && *known != 1 && *known != *wanted)
+        return l.fail("has operand " + Twine(operand) + " with " +
+                      Twine(*known) + " elements for " + Twine(*wanted));
+    }
+  }
+  return success();
+}
+
 static void outStatistic(Lowering &l, unsigned result, const Rows &rows,
                          Tensor statistic) {
   if (l.wanted(result))
@@ -137,6 +157,8 @@ static LogicalResult lowerLayerNorm(NodeOp node, Lowering &l) {
   Tensor x = l.in(0);
   FailureOr<int64_t> axis = l.axis(node.intAttr("axis", -1), x.rank());
   if (failed(axis))
+    return failure();
+  if (failed(checkTrailing(l, x, {1, 2})))
     return failure();
   Rows rows = rowsFrom(x, *axis);
   Statistics stats = statistics(l, rows, node.floatAttr("epsilon", 1e-5f));
@@ -171,6 +193,8 @@ static LogicalResult lowerRmsNorm(NodeOp node, Lowering &l) {
   FailureOr<int64_t> axis = l.axis(node.intAttr("axis", -1), x.rank());
   if (failed(axis))
     return failure();
+  if (failed(checkTrailing(l, x, {1})))
+    return failure();
   Rows rows = rowsFrom(x, *axis);
   Tensor inverse = inverseRms(l, rows, node.floatAttr("epsilon", 1e-5f));
   l.out(0, normalize(l, rows, std::nullopt, inverse, trailing(l, rows, 1),
@@ -181,8 +205,10 @@ static LogicalResult lowerRmsNorm(NodeOp node, Lowering &l) {
 
 /// The norm of input + skip (+ bias): operands x, skip, gamma, (beta,) bias.
 static LogicalResult lowerSkipNorm(NodeOp node, Lowering &l, bool simplified) {
-  Tensor x = addBias(l, l.in(0), l.in(1));
   unsigned bias = simplified ? 3 : 4;
+  if (failed(checkTrailing(l, l.in(0), {1, 2, 3, bias})))
+    return failure();
+  Tensor x = addBias(l, l.in(0), l.in(1));
   if (l.has(bias))
     x = addBias(l, x, l.in(bias));
   Rows rows = rowsFrom(x, x.rank() - 1);
