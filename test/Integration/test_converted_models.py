@@ -73,9 +73,10 @@ class OptimisedMultiHeadL3(Optimised, Published, unittest.TestCase):
 
 class QuantisedL3(Converted, Published, unittest.TestCase):
     """Where a value lies between two of the 255 steps, the last bit of what
-    came before decides, and the next scale follows: the bound is on the mean
-    relative difference of rows. Quantisation itself makes 0.26."""
-    bound = 0.03
+    came before decides, and the next scale follows: ONNX Runtime with and
+    without its optimisations differs from itself by as much. The bound is on
+    the mean relative difference of rows; quantisation itself makes 0.26."""
+    bound = 0.06
 
     def difference(self, got, want):
         rows = numpy.linalg.norm(want, axis=-1).clip(1e-30)

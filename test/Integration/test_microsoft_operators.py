@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """ONNX Runtime's own operators (domain com.microsoft), one by one.
 
-ONNX has no backend cases for them: each becomes a model of one node, whose
-compiled form must give ONNX Runtime's answers. Sizes of the data are symbolic.
+ONNX has no backend cases for them, nor for integer products by constants:
+each becomes a model of one node, whose compiled form must give ONNX Runtime's
+answers. Sizes of the data are symbolic.
 """
 import os
 import pathlib
@@ -198,6 +199,17 @@ CASES = {
     "rotary_embedding_from": Case(
         "RotaryEmbedding",
         [X, numpy.array([2], numpy.int64), ANGLES, ANGLES + 1], data=(0, 1)),
+    # ONNX's own, whose backend cases have no constant weights.
+    "matmul_integer": Case(
+        "MatMulInteger",
+        [numbers(256, BATCH, ROWS, WIDTH, dtype=numpy.uint8),
+         (numbers(256, WIDTH, 6) - 128).astype(numpy.int8), numpy.uint8(131),
+         numpy.int8(3)], domain="", tolerance=0),
+    "matmul_integer_long": Case(
+        "MatMulInteger",
+        [numbers(256, BATCH, ROWS, 2000, dtype=numpy.uint8),
+         (numbers(256, 2000, 6) - 128).astype(numpy.int8), numpy.uint8(0)],
+        domain="", tolerance=0),
     "quantize": Case(
         "QuantizeLinear", [X, numpy.float32(0.05), numpy.uint8(100)],
         tolerance=1),
