@@ -101,7 +101,7 @@ static void printAttentions(const TargetInfo &target, double peak) {
 }
 
 int main(int argc, char **argv) {
-  const TargetInfo *target = argc > 1 ? lookupTarget(argv[1]) : hostTarget();
+  const TargetInfo *target = argc > 1 ? lookupTarget(argv[1]) : hostTarget(/*bf16=*/false);
   if (!target || !hostRuns(*target)) {
     fprintf(stderr, "this machine has no such target; known are %s\n",
             targetNames().c_str());

@@ -128,24 +128,35 @@ static LogicalResult verifyProductExtra(ProductOp op, unsigned number,
          << number << " is " << extra << ", expected R x N, N or a scalar";
 }
 
+RankedTensorType sparse_opt::kernel::packedWeightType(int64_t k, int64_t n,
+                                                      Type element) {
+  int64_t panels = llvm::divideCeil(n, panelColumns);
+  if (element.isBF16())
+    return RankedTensorType::get(
+        {panels, int64_t(llvm::divideCeil(k, 2)), panelColumns, 2}, element);
+  return RankedTensorType::get({panels, k, panelColumns}, element);
+}
+
 LogicalResult ProductOp::verify() {
   auto x = cast<ShapedType>(getX().getType());
   auto weight = cast<ShapedType>(getWeight().getType());
   auto out = cast<ShapedType>(getOut().getType());
   // (C1)
-  if (x.getRank() != 2 || out.getRank() != 2 || weight.getRank() != 3 ||
-      x.isDynamicDim(1) || out.isDynamicDim(1))
+  bool isBf16 = x.getElementType().isBF16();
+  if (x.getRank() != 2 || out.getRank() != 2 || x.isDynamicDim(1) ||
+      out.isDynamicDim(1))
     return emitOpError("needs R x K, packed K x N and R x N with K, N static");
   int64_t k = x.getDimSize(1), n = out.getDimSize(1);
-  int64_t panels = (n + panelColumns - 1) / panelColumns;
-  if (weight.getShape() != ArrayRef<int64_t>{panels, k, panelColumns})
-    return emitOpError("weight is ") << weight << ", expected " << panels << "x"
-                                     << k << "x" << panelColumns;
+  RankedTensorType packed = packedWeightType(k, n, x.getElementType());
+  if (weight.getShape() != packed.getShape())
+    return emitOpError("weight is ")
+           << weight << ", expected the shape of " << packed;
   if (failed(verifyCompatibleDims({x.getDimSize(0), out.getDimSize(0)})))
     return emitOpError("x and out differ in rows");
   // (C2)
-  if (!x.getElementType().isF32() || !weight.getElementType().isF32())
-    return emitOpError("x and weight must hold f32");
+  if (x.getElementType() != weight.getElementType() ||
+      !(isBf16 || x.getElementType().isF32()))
+    return emitOpError("x and weight must both hold f32 or both bf16");
   // (C3)
   for (unsigned i = 0, e = getExtras().size(); i != e; ++i)
     if (failed(verifyProductExtra(*this, i, out)))
@@ -260,16 +271,21 @@ LogicalResult AttentionOp::verify() {
   if (failed(verifyAttentionMaps(*this)) || failed(verifyAttentionSizes(*this)))
     return failure();
   // (C5)
-  for (Value operand : {getQ(), getK(), getV(), getOut()})
-    if (!getElementTypeOrSelf(operand.getType()).isF32())
-      return emitOpError("q, k, v and out must hold f32");
+  Type element = getElementTypeOrSelf(getQ().getType());
+  Type outElement = getElementTypeOrSelf(getOut().getType());
+  if (!(element.isF32() || element.isBF16()) ||
+      getElementTypeOrSelf(getK().getType()) != element ||
+      getElementTypeOrSelf(getV().getType()) != element)
+    return emitOpError("q, k and v must all hold f32 or all bf16");
+  if (!(outElement.isF32() || outElement.isBF16()))
+    return emitOpError("out must hold f32 or bf16");
   // (C6), (C7)
   Type f32 = Float32Type::get(getContext());
   if (failed(verifyScalarRegion(
           *this, getScore(), "score",
           accumulatorAndElements(Builder(getContext()), getExtras()), f32)) ||
       failed(verifyScalarRegion(*this, getProbability(), "probability", f32,
-                                f32)) ||
+                                element)) ||
       failed(verifyElementwiseOps(*this, getScore(), "score")) ||
       failed(verifyElementwiseOps(*this, getProbability(), "probability")))
     return failure();

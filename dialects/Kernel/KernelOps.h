@@ -15,6 +15,11 @@
 namespace sparse_opt::kernel {
 /// P: outputs in one panel of a packed weight.
 constexpr int64_t panelColumns = 16;
+
+/// A K x N weight in panels: ceil(N / P) x K x P, of bf16 in pairs along K:
+/// ceil(N / P) x ceil(K / 2) x P x 2.
+mlir::RankedTensorType packedWeightType(int64_t k, int64_t n,
+                                        mlir::Type element);
 } // namespace sparse_opt::kernel
 
 #include "dialects/Kernel/KernelDialect.h.inc"

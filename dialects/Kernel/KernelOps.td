@@ -24,14 +24,15 @@ def ProductOp : KernelOp<"product", [
   let summary = "dense product with a packed constant weight and an epilogue";
   let description = [{
     `out[r, n] = epilogue(sum_k x[r, k] * w[n / P, k, n mod P], extras...)`
-    The weight is packed in panels of P = 16 outputs (bf16 will pair along K:
-    `ceil(N / P) x K/2 x P x 2`); columns past N hold zeros. The region gets
+    The weight is packed in panels of P = 16 outputs; of bf16 `w[n / P, k / 2,
+    n mod P, k mod 2]`, in pairs along K. Columns past N and a k past an odd K
+    hold zeros. Products of bf16 are summed in f32. The region gets
     the f32 accumulator and one scalar per extra and yields the output's
     scalar. Values of the surrounding function are visible in it.
 
-    (C1) `x` is `R x K`, `weight` is `ceil(N / P) x K x P`, `out` is `R x N`;
-    all but R is static.
-    (C2) `x` and `weight` hold f32.
+    (C1) `x` is `R x K`, `weight` is `ceil(N / P) x K x P`, of bf16
+    `ceil(N / P) x ceil(K / 2) x P x 2`, `out` is `R x N`; all but R is static.
+    (C2) `x` and `weight` hold f32, or both bf16.
     (C3) each extra is `R x N`, `N`, of rank 0, or a scalar.
     (C4) the region's arguments are f32 and the extras' element types; it
     yields one value of `out`'s element type.
@@ -83,9 +84,9 @@ def AttentionOp : KernelOp<"attention", [
     over (b, h, m, e) with m and e and every loop of b, h that q, k, v or an
     extra has.
     (C4) sizes of equal loops agree; d and e are static.
-    (C5) q, k, v and out hold f32.
+    (C5) q, k and v hold f32, or all bf16; out holds f32 or bf16.
     (C6) the regions' arguments are f32 and, for score, the extras' element
-    types; each yields one f32.
+    types; score yields one f32, probability what v holds.
     (C7) the regions hold only element-wise `arith` and `math` ops.
     (C8) all operands are tensors and there is a result, or all are memrefs
     and there is none.

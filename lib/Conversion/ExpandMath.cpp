@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "sparse-opt/Conversion/Passes.h"
+#include "sparse-opt/Target/TargetInfo.h"
 
 namespace sparse_opt {
 #define GEN_PASS_DEF_EXPANDMATH
@@ -34,11 +35,19 @@ void sparse_opt::populateExpandMathPatterns(RewritePatternSet &patterns) {
 
 namespace {
 struct ExpandMath : public sparse_opt::impl::ExpandMathBase<ExpandMath> {
+  using ExpandMathBase::ExpandMathBase;
+
   void runOnOperation() override {
+    const TargetInfo *info = lookupTarget(target);
+    if (!info) {
+      getOperation()->emitError()
+          << "unknown target '" << target << "', known are " << targetNames();
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
     populateExpandMathPatterns(patterns);
-    // Without instructions for it a cast calls a library we don't link.
-    arith::populateExpandBFloat16Patterns(patterns);
+    if (!info->convertsBf16())
+      arith::populateExpandBFloat16Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

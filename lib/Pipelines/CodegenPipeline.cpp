@@ -28,13 +28,17 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm) {
+void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm, bool bf16) {
   // 1. Sizes are expressions over the inputs' symbols.
   pm.addPass(createKernelBindSymbols());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // 2. Regions worth one kernel each; their weights are packed.
   pm.addPass(createKernelFormRegions());
+  if (bf16) {
+    pm.addPass(createKernelNarrowTypes());
+    pm.addPass(createCSEPass());
+  }
   // 3. What no region claimed becomes loop nests that belong together.
   pm.addPass(createLinalgDecomposeAggregates());
   pm.addPass(createCanonicalizerPass());
@@ -59,7 +63,9 @@ void sparse_opt::buildTargetCodegenPipeline(OpPassManager &pm,
   ConvertLinalgToVectorOptions vector;
   vector.target = target.name.str();
   pm.addPass(createConvertLinalgToVector(vector));
-  pm.addPass(createExpandMath());
+  ExpandMathOptions math;
+  math.target = target.name.str();
+  pm.addPass(createExpandMath(math));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // 3. One arena, launches, entry points.
@@ -89,9 +95,14 @@ void sparse_opt::buildLlvmPipeline(OpPassManager &pm) {
   pm.addPass(createConvertVectorToLLVMPass(vectors));
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createLlvmLegalizeBf16Masks());
 }
 
 namespace {
+struct SharedPipelineOptions : PassPipelineOptions<SharedPipelineOptions> {
+  Option<bool> bf16{*this, "bf16", llvm::cl::desc("compute in bf16"),
+                    llvm::cl::init(false)};
+};
 struct TargetPipelineOptions : PassPipelineOptions<TargetPipelineOptions> {
   Option<std::string> target{*this, "target",
                              llvm::cl::desc("name of the target"),
@@ -100,9 +111,11 @@ struct TargetPipelineOptions : PassPipelineOptions<TargetPipelineOptions> {
 } // namespace
 
 void sparse_opt::registerCodegenPipelines() {
-  PassPipelineRegistration<>("kernel-shared-pipeline",
-                             "Stage vector, up to where targets part",
-                             buildSharedCodegenPipeline);
+  PassPipelineRegistration<SharedPipelineOptions>(
+      "kernel-shared-pipeline", "Stage vector, up to where targets part",
+      [](OpPassManager &pm, const SharedPipelineOptions &options) {
+        buildSharedCodegenPipeline(pm, options.bf16);
+      });
   PassPipelineRegistration<TargetPipelineOptions>(
       "kernel-target-pipeline", "Stage vector for one target",
       [](OpPassManager &pm, const TargetPipelineOptions &options) {

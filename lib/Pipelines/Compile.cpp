@@ -55,6 +55,7 @@ private:
       return error() << toString(std::move(failure));
     return success();
   }
+  StageOptions stageOptions() const { return {options.dtype == "bf16"}; }
   void progress(const Twine &step) {
     if (options.progress)
       options.progress(step.str());
@@ -79,12 +80,12 @@ private:
 
 LogicalResult Compilation::chooseTargets() {
   if (options.march == "all") {
-    for (const TargetInfo &target : llvm::reverse(getTargets()))
-      targets.push_back(&target);
+    targets = targetsFor(stageOptions().bf16);
     return success();
   }
-  const TargetInfo *target =
-      options.march == "native" ? hostTarget() : lookupTarget(options.march);
+  const TargetInfo *target = options.march == "native"
+                                 ? hostTarget(stageOptions().bf16)
+                                 : lookupTarget(options.march);
   if (!target && options.march == "native")
     return error() << "--march=native: this CPU has none of " << targetNames();
   if (!target)
@@ -161,8 +162,9 @@ LogicalResult Compilation::runStage(const Stage &stage) {
   progress("stage " + stage.name);
   if (stage.name == "ffn-compressed")
     noteBlocks();
-  if (stage.buildModel &&
-      failed(runPasses(*model, [&](auto &pm) { stage.buildModel(pm); })))
+  if (stage.buildModel && failed(runPasses(*model, [&](auto &pm) {
+        stage.buildModel(pm, stageOptions());
+      })))
     return failure();
   if (failed(checkStage(*model, stage)))
     return failure();
@@ -170,8 +172,9 @@ LogicalResult Compilation::runStage(const Stage &stage) {
 }
 
 LogicalResult Compilation::runTargetStage(const Stage &stage) {
-  if (stage.buildModel &&
-      failed(runPasses(*model, [&](auto &pm) { stage.buildModel(pm); })))
+  if (stage.buildModel && failed(runPasses(*model, [&](auto &pm) {
+        stage.buildModel(pm, stageOptions());
+      })))
     return failure();
   if (clones.empty())
     for (const TargetInfo *target : targets)
@@ -243,6 +246,7 @@ LogicalResult Compilation::describe() {
   manifest.opset = opset ? opset.getInt() : 0;
   for (const TargetInfo *target : targets)
     manifest.targets.push_back(target->name.str());
+  manifest.dtype = options.dtype;
   manifest.inputBounds = describeBounds(*model);
   return success();
 }

@@ -5,7 +5,6 @@
 // but the weights' way out of the IR. Buffers are never freed by the loops;
 // the allocator given to them remembers and frees all when a run is over.
 #include "sparse-opt/Pipelines/Reference.h"
-#include "sparse-opt/Pipelines/Describe.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
@@ -17,6 +16,7 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "sparse-opt/Conversion/Passes.h"
+#include "sparse-opt/Pipelines/Describe.h"
 #include "sparse-opt/Transforms/Passes.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"

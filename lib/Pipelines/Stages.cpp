@@ -18,7 +18,7 @@
 using namespace mlir;
 using namespace sparse_opt;
 
-static void buildFfn(OpPassManager &pm) {
+static void buildFfn(OpPassManager &pm, const StageOptions &) {
   // 1. Constants and shape arithmetic go.
   pm.addPass(createOnnxFoldConstants());
   pm.addNestedPass<func::FuncOp>(createOnnxFoldShapes());
@@ -27,10 +27,14 @@ static void buildFfn(OpPassManager &pm) {
   pm.addPass(createConvertOnnxToFfn());
 }
 
-static void buildLinalg(OpPassManager &pm) {
+static void buildLinalg(OpPassManager &pm, const StageOptions &) {
   pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+}
+
+static void buildVector(OpPassManager &pm, const StageOptions &options) {
+  buildSharedCodegenPipeline(pm, options.bf16);
 }
 
 static void buildLlvm(OpPassManager &pm, const TargetInfo &) {
@@ -59,7 +63,7 @@ static const Stage stageTable[] = {
     {"linalg", "the whole model as structured loops", Stage::Model, buildLinalg,
      nullptr, Dialects(linalgDialects)},
     {"vector", "fused, bufferised, vectorised kernels of a target",
-     Stage::Target, buildSharedCodegenPipeline, buildTargetCodegenPipeline,
+     Stage::Target, buildVector, buildTargetCodegenPipeline,
      Dialects(vectorDialects)},
     {"llvm", "the LLVM dialect", Stage::Target, nullptr, buildLlvm,
      Dialects(llvmDialects)},

@@ -12,12 +12,16 @@ using namespace sparse_opt;
 
 // Generic levels are tuned as a recent core of that level: the "x86-64-v4"
 // CPU model of LLVM prefers 256-bit vectors, which halves the product's speed.
+// Widening needs registers for both halves of a pair, so its tiles are lower.
 static const TargetInfo targets[] = {
-    {"x86-64-v3", SO_ISA_X86_64_V3, "x86-64-v3", "", 256,
-     /*tileRows=*/6, /*tilePanels=*/1, /*rowCacheBytes=*/768 << 10},
+    {"x86-64-v3", SO_ISA_X86_64_V3, "x86-64-v3", "", 256, /*f32Tile=*/{6, 1},
+     /*bf16Tile=*/{4, 1}, /*rowCacheBytes=*/768 << 10, TargetInfo::Bf16::Widen},
     {"x86-64-v4", SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4, "x86-64-v4",
-     "-prefer-256-bit", 512,
-     /*tileRows=*/14, /*tilePanels=*/2, /*rowCacheBytes=*/768 << 10},
+     "-prefer-256-bit", 512, /*f32Tile=*/{14, 2}, /*bf16Tile=*/{12, 2},
+     /*rowCacheBytes=*/768 << 10, TargetInfo::Bf16::Widen},
+    {"x86-64-v4-bf16", SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4 | SO_ISA_AVX512_BF16,
+     "x86-64-v4", "+avx512bf16,-prefer-256-bit", 512, /*f32Tile=*/{14, 2},
+     /*bf16Tile=*/{14, 2}, /*rowCacheBytes=*/768 << 10, TargetInfo::Bf16::Dot},
 };
 
 llvm::ArrayRef<TargetInfo> sparse_opt::getTargets() { return targets; }
@@ -45,11 +49,23 @@ static uint64_t hostIsaBits() {
   return bits;
 }
 
-const TargetInfo *sparse_opt::hostTarget() {
-  uint64_t bits = hostIsaBits();
+llvm::SmallVector<const TargetInfo *> sparse_opt::targetsFor(bool bf16) {
+  llvm::SmallVector<const TargetInfo *> found;
   for (const TargetInfo &target : llvm::reverse(targets))
-    if ((target.isaBits & ~bits) == 0)
-      return &target;
+    if (bf16 || target.bf16 == TargetInfo::Bf16::Widen)
+      found.push_back(&target);
+  return found;
+}
+
+bool sparse_opt::hostRuns(const TargetInfo &target) {
+  static const uint64_t bits = hostIsaBits();
+  return (target.isaBits & ~bits) == 0;
+}
+
+const TargetInfo *sparse_opt::hostTarget(bool bf16) {
+  for (const TargetInfo *target : targetsFor(bf16))
+    if (hostRuns(*target))
+      return target;
   return nullptr;
 }
 

@@ -1,4 +1,5 @@
 // RUN: sparse-opt %s --expand-math | FileCheck %s
+// RUN: sparse-opt %s --expand-math=target=x86-64-v4-bf16 | FileCheck %s --check-prefix=NATIVE
 
 // CHECK-LABEL: func.func @polynomials
 // CHECK-NOT: math.exp
@@ -20,12 +21,15 @@ func.func @libm(%x: f32, %d: f64) -> (f32, f64) {
   return %a, %b : f32, f64
 }
 
+// bf16 has instructions on one target and becomes integer code on another.
 // CHECK-LABEL: func.func @bfloat16
 // CHECK-NOT: arith.extf
 // CHECK-NOT: arith.truncf
 // CHECK: arith.shli
 // CHECK: arith.shrui
 // CHECK: return
+// NATIVE-LABEL: func.func @bfloat16
+// NATIVE: arith.truncf %{{.+}} : vector<16xf32> to vector<16xbf16>
 func.func @bfloat16(%x: bf16, %v: vector<16xf32>) -> (f32, vector<16xbf16>) {
   %a = arith.extf %x : bf16 to f32
   %b = arith.truncf %v : vector<16xf32> to vector<16xbf16>

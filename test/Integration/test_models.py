@@ -136,5 +136,45 @@ class AllMiniLML6Int8(Model, unittest.TestCase):
     file = "all-MiniLM-L6-v2-int8.onnx"
 
 
+class Bf16(unittest.TestCase):
+    """Lossy: cosine of the mean over the unpadded tokens, to ONNX Runtime."""
+
+    def check(self, file):
+        path = CACHE / "models" / file
+        if not path.is_file():
+            raise unittest.SkipTest(f"no {path}: run tools/bootstrap test")
+        reference = onnxruntime.InferenceSession(
+            str(path), providers=["CPUExecutionProvider"])
+        with tempfile.TemporaryDirectory() as folder:
+            compiled = pathlib.Path(folder) / "model.so"
+            compile_model(path, compiled, "--dtype=bf16")
+            models = [sparse_opt.load(str(compiled), threads=threads)
+                      for threads in (1, 2)]
+            for batch, sequence in SHAPES:
+                self.compare(models, reference, batch, sequence)
+
+    def compare(self, models, reference, batch, sequence):
+        feeds = feeds_of(reference.get_inputs(), batch, sequence, padded=True)
+        mask = feeds["attention_mask"][:, :, None]
+        results = [reference.run(None, feeds)] + [m.run(None, feeds) for m in models]
+        for want, one, two in zip(*results):
+            self.assertEqual(one.tobytes(), two.tobytes(),
+                             "the result depends on the number of threads")
+            if one.dtype != numpy.float32:
+                numpy.testing.assert_array_equal(one, want)
+                continue
+            rows = [(each * mask).sum(1) if each.ndim == 3 else each
+                    for each in (one, want)]
+            cosine = (rows[0] * rows[1]).sum(1) / numpy.prod(
+                [numpy.linalg.norm(each, axis=1) for each in rows], axis=0)
+            self.assertGreaterEqual(cosine.mean(), 0.9999, f"{batch}x{sequence}")
+
+    def test_paraphrase_l3(self):
+        self.check(ParaphraseL3.file)
+
+    def test_all_minilm_l6(self):
+        self.check(AllMiniLML6.file)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -35,6 +35,7 @@ static void lower(ModuleOp module, const TargetInfo &target) {
       llvm::report_fatal_error("a kernel doesn't compile");
   };
   run("convert-kernel-to-vector{target=" + target.name.str() + "}");
+  run("expand-math{target=" + target.name.str() + "}");
   // Stands in for the arena: scratch lives for one iteration.
   module.walk([](memref::AllocOp alloc) {
     OpBuilder atEnd(alloc->getBlock()->getTerminator());
@@ -43,7 +44,7 @@ static void lower(ModuleOp module, const TargetInfo &target) {
   run("canonicalize,cse,convert-vector-to-scf{full-unroll=true},"
       "convert-scf-to-cf,expand-strided-metadata,lower-affine,"
       "convert-math-to-llvm,convert-vector-to-llvm{enable-x86vector},"
-      "convert-to-llvm,reconcile-unrealized-casts");
+      "convert-to-llvm,reconcile-unrealized-casts,llvm-legalize-bf16-masks");
 }
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
@@ -96,9 +97,4 @@ KernelJit::KernelJit(StringRef text, const TargetInfo &target) {
 void *KernelJit::address(const char *function) {
   return llvm::cantFail(jit->lookup(std::string("_mlir_ciface_") + function))
       .toPtr<void *>();
-}
-
-bool sparse_opt::hostRuns(const TargetInfo &target) {
-  const TargetInfo *host = hostTarget();
-  return host && (target.isaBits & ~host->isaBits) == 0;
 }

@@ -46,8 +46,5 @@ private:
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-/// True when this machine can run code for `target`.
-bool hostRuns(const TargetInfo &target);
-
 } // namespace sparse_opt
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelText.h"
 #include "dialects/Kernel/KernelOps.h"
+#include "llvm/ADT/APFloat.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -36,9 +37,14 @@ static const char *epilogueLines(Epilogue epilogue) {
   llvm_unreachable("unknown epilogue");
 }
 
-std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue) {
+std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue,
+                                    bool isBf16) {
+  int64_t panels = llvm::divideCeil(n, panelColumns);
+  std::string weight =
+      isBf16 ? llvm::formatv("{0}x{1}x16x2xbf16", panels, (k + 1) / 2).str()
+             : llvm::formatv("{0}x{1}x16xf32", panels, k).str();
   return llvm::formatv(
-      R"(func.func @f(%x: memref<?x{0}xf32>, %w: memref<{2}x{0}x16xf32>,
+      R"(func.func @f(%x: memref<?x{0}x{4}>, %w: memref<{2}>,
     %b: memref<{1}xf32>, %r: memref<?x{1}xf32>, %out: memref<?x{1}xf32>)
     attributes {{llvm.emit_c_interface} {{
   kernel.product %x, %w
@@ -47,10 +53,10 @@ std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue) {
   ^bb0(%acc: f32, %bias: f32, %res: f32):
     {3}
     kernel.yield %y : f32
-  } : memref<?x{0}xf32>, memref<{2}x{0}x16xf32>
+  } : memref<?x{0}x{4}>, memref<{2}>
   return
 })",
-      k, n, llvm::divideCeil(n, panelColumns), epilogueLines(epilogue));
+      k, n, weight, epilogueLines(epilogue), isBf16 ? "bf16" : "f32");
 }
 
 namespace {
@@ -73,7 +79,7 @@ static AttentionShape shapeOf(Layout layout) {
 
 /// memref type of an operand whose map has these results.
 static std::string typeOf(llvm::StringRef results, int64_t heads, int64_t d,
-                          int64_t e) {
+                          int64_t e, const char *element) {
   std::string type = "memref<";
   for (char loop : results) {
     if (loop == 'h')
@@ -85,12 +91,13 @@ static std::string typeOf(llvm::StringRef results, int64_t heads, int64_t d,
     else if (loop != ',' && loop != ' ')
       type += "?x";
   }
-  return type + "f32>";
+  return type + element + ">";
 }
 
 std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
-                                      Layout layout) {
+                                      Layout layout, bool isBf16) {
   AttentionShape shape = shapeOf(layout);
+  const char *element = isBf16 ? "bf16" : "f32";
   auto map = [](const char *results) {
     return llvm::formatv("affine_map<(b, h, m, n, d, e) -> ({0})>", results)
         .str();
@@ -111,14 +118,17 @@ std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
   ^bb0(%p: f32):
     %nan = arith.cmpf uno, %p, %p : f32
     %r = arith.select %nan, %zero, %p : f32
-    kernel.yield %r : f32
+    {9}
   } : {0}, {1}, {2}
   return
 })",
-      typeOf(shape.q, heads, d, e), typeOf(shape.k, heads, d, e),
-      typeOf(shape.v, heads, d, e), typeOf(shape.out, heads, d, e),
-      map(shape.q), map(shape.k), map(shape.v), map("b, 0, 0, n"),
-      map(shape.out));
+      typeOf(shape.q, heads, d, e, element),
+      typeOf(shape.k, heads, d, e, element),
+      typeOf(shape.v, heads, d, e, element),
+      typeOf(shape.out, heads, d, e, element), map(shape.q), map(shape.k),
+      map(shape.v), map("b, 0, 0, n"), map(shape.out),
+      isBf16 ? "%n = arith.truncf %r : f32 to bf16\n kernel.yield %n : bf16"
+             : "kernel.yield %r : f32");
 }
 
 std::vector<float> sparse_opt::pack(const std::vector<float> &weight, int64_t k,
@@ -130,4 +140,39 @@ std::vector<float> sparse_opt::pack(const std::vector<float> &weight, int64_t k,
       packed[(j / panelColumns * k + i) * panelColumns + j % panelColumns] =
           weight[i * n + j];
   return packed;
+}
+
+std::vector<uint16_t> sparse_opt::packBf16(const std::vector<float> &weight,
+                                           int64_t k, int64_t n) {
+  int64_t panels = llvm::divideCeil(n, panelColumns), pairs = (k + 1) / 2;
+  std::vector<uint16_t> packed(panels * pairs * panelColumns * 2);
+  std::vector<uint16_t> narrow = toBf16(weight);
+  for (int64_t i = 0; i < k; ++i)
+    for (int64_t j = 0; j < n; ++j)
+      packed[((j / panelColumns * pairs + i / 2) * panelColumns +
+              j % panelColumns) *
+                 2 +
+             i % 2] = narrow[i * n + j];
+  return packed;
+}
+
+std::vector<uint16_t> sparse_opt::toBf16(const std::vector<float> &values) {
+  std::vector<uint16_t> result;
+  for (float value : values) {
+    llvm::APFloat rounded(value);
+    bool inexact;
+    rounded.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven,
+                    &inexact);
+    result.push_back(rounded.bitcastToAPInt().getZExtValue());
+  }
+  return result;
+}
+
+std::vector<float> sparse_opt::fromBf16(const std::vector<uint16_t> &values) {
+  std::vector<float> result;
+  for (uint16_t value : values)
+    result.push_back(
+        llvm::APFloat(llvm::APFloat::BFloat(), llvm::APInt(16, value))
+            .convertToDouble());
+  return result;
 }

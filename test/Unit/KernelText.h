@@ -10,8 +10,10 @@ namespace sparse_opt {
 
 enum class Epilogue { None, Bias, Gelu, Residual, Exp, Erf };
 
-/// A function @f(x, weight, bias, residual, out) with one product.
-std::string productText(int64_t k, int64_t n, Epilogue epilogue);
+/// A function @f(x, weight, bias, residual, out) with one product; x and
+/// weight hold f32 or bf16, out f32.
+std::string productText(int64_t k, int64_t n, Epilogue epilogue,
+                        bool isBf16 = false);
 
 /// How an attention's operands lie in memory.
 enum class Layout {
@@ -21,11 +23,18 @@ enum class Layout {
 };
 
 /// A function @f(q, k, v, mask, out): score s * 0.125 + mask[b, 0, 0, n],
-/// probability p or, for a NaN, 0.
-std::string attentionText(int64_t heads, int64_t d, int64_t e, Layout layout);
+/// probability p or, for a NaN, 0. All hold f32, or all but the mask bf16.
+std::string attentionText(int64_t heads, int64_t d, int64_t e, Layout layout,
+                          bool isBf16 = false);
 
 /// K x N, row-major, in panels.
 std::vector<float> pack(const std::vector<float> &weight, int64_t k, int64_t n);
+std::vector<uint16_t> packBf16(const std::vector<float> &weight, int64_t k,
+                               int64_t n);
+
+/// To nearest, ties to even, and back.
+std::vector<uint16_t> toBf16(const std::vector<float> &values);
+std::vector<float> fromBf16(const std::vector<uint16_t> &values);
 
 } // namespace sparse_opt
 #endif

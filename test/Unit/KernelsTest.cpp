@@ -23,10 +23,16 @@ std::vector<float> random(size_t count) {
 struct Product {
   int64_t k, n;
   Epilogue epilogue;
+  bool isBf16;
   std::vector<float> weight, bias;
 
-  Product(int64_t k, int64_t n, Epilogue epilogue)
-      : k(k), n(n), epilogue(epilogue), weight(random(k * n)), bias(random(n)) {
+  Product(int64_t k, int64_t n, Epilogue epilogue, bool isBf16 = false)
+      : k(k), n(n), epilogue(epilogue), isBf16(isBf16), weight(operands(k * n)),
+        bias(random(n)) {}
+
+  /// Values that the product's type holds exactly.
+  std::vector<float> operands(size_t count) const {
+    return isBf16 ? fromBf16(toBf16(random(count))) : random(count);
   }
 
   double reference(const float *x, int64_t column, double residual) const {
@@ -64,13 +70,30 @@ protected:
   /// output must be left alone.
   void check(KernelJit &jit, const Product &product,
              const std::vector<float> &packed, int64_t rows) {
+    checkWith(product, rows, [&](const auto &x, auto... others) {
+      jit.call("f", memRef(x.data(), rows, product.k),
+               memRef(packed.data(), (product.n + 15) / 16, product.k, 16),
+               others...);
+    });
+  }
+  void check(KernelJit &jit, const Product &product,
+             const std::vector<uint16_t> &packed, int64_t rows) {
+    checkWith(product, rows, [&](const auto &x, auto... others) {
+      std::vector<uint16_t> narrow = toBf16(x);
+      jit.call("f", memRef(narrow.data(), rows, product.k),
+               memRef(packed.data(), (product.n + 15) / 16, (product.k + 1) / 2,
+                      16, 2),
+               others...);
+    });
+  }
+
+  template <typename Call>
+  void checkWith(const Product &product, int64_t rows, Call call) {
     int64_t k = product.k, n = product.n;
-    std::vector<float> x = random(rows * k), residual = random(rows * n),
-                       out(rows * n + 64, 1234.0f);
-    jit.call("f", memRef(x.data(), rows, k),
-             memRef(packed.data(), (n + 15) / 16, k, 16),
-             memRef(product.bias.data(), n), memRef(residual.data(), rows, n),
-             memRef(out.data(), rows, n));
+    std::vector<float> x = product.operands(rows * k),
+                       residual = random(rows * n), out(rows * n + 64, 1234.0f);
+    call(x, memRef(product.bias.data(), n), memRef(residual.data(), rows, n),
+         memRef(out.data(), rows, n));
     double bound = 4e-6 * std::sqrt(double(k)) + 4e-6;
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < n; ++c)
@@ -125,6 +148,30 @@ TEST_P(Kernels, ProductOfModelSizes) {
     for (int64_t rows : {16, 128})
       check(jit, product, pack(product.weight, k, n), rows);
   }
+}
+
+TEST_P(Kernels, Bf16ProductOfEveryNumberOfRows) {
+  for (auto [k, n] : {std::pair(19, 40), std::pair(64, 100)}) {
+    Product product(k, n, Epilogue::Residual, /*isBf16=*/true);
+    KernelJit jit(productText(k, n, Epilogue::Residual, /*isBf16=*/true),
+                  *target);
+    std::vector<uint16_t> packed = packBf16(product.weight, k, n);
+    for (int64_t rows = 0; rows <= 40; ++rows)
+      check(jit, product, packed, rows);
+    for (int64_t rows : {127, 128, 129, 300})
+      check(jit, product, packed, rows);
+  }
+}
+
+TEST_P(Kernels, Bf16ProductOfEveryDepthAndWidth) {
+  for (int64_t k : {0, 1, 2, 33, 1000})
+    for (int64_t n : {1, 17, 48}) {
+      Product product(k, n, Epilogue::Gelu, /*isBf16=*/true);
+      KernelJit jit(productText(k, n, Epilogue::Gelu, /*isBf16=*/true),
+                    *target);
+      for (int64_t rows : {1, 15, 33})
+        check(jit, product, packBf16(product.weight, k, n), rows);
+    }
 }
 
 /// One element is one chain of additions: the same whichever rows share its
@@ -197,13 +244,17 @@ TEST_P(Kernels, ErfIsWithinItsBound) {
 struct Attention {
   int64_t b, h, m, n, d, e;
   Layout layout;
+  bool isBf16;
   std::vector<float> q, k, v, mask;
 
   Attention(int64_t b, int64_t h, int64_t m, int64_t n, int64_t d, int64_t e,
-            Layout layout)
-      : b(b), h(h), m(m), n(n), d(d), e(e), layout(layout),
+            Layout layout, bool isBf16 = false)
+      : b(b), h(h), m(m), n(n), d(d), e(e), layout(layout), isBf16(isBf16),
         q(random(b * h * m * d)), k(random(b * h * n * d)),
         v(random(b * h * n * e)), mask(b * n) {
+    if (isBf16)
+      for (std::vector<float> *operand : {&q, &k, &v})
+        *operand = fromBf16(toBf16(*operand));
     for (int64_t i = 0; i < b * n; ++i)
       mask[i] = i % 3 == 1 ? -10000.0f : 0.0f;
   }
@@ -244,9 +295,21 @@ struct Attention {
 
   std::vector<float> run(KernelJit &jit) const {
     std::vector<float> out(b * h * m * e + 64, 1234.0f);
+    if (!isBf16) {
+      run(jit, q.data(), k.data(), v.data(), out.data());
+      return out;
+    }
+    std::vector<uint16_t> narrow = toBf16(out);
+    run(jit, toBf16(q).data(), toBf16(k).data(), toBf16(v).data(),
+        narrow.data());
+    return fromBf16(narrow);
+  }
+
+  template <typename T>
+  void run(KernelJit &jit, const T *q, const T *k, const T *v, T *out) const {
     MemRef<4> maskRef = memRef(mask.data(), b, 1, 1, n);
-    auto operand = [&](const float *data, int64_t rows, int64_t columns,
-                       bool isK, bool isOut) {
+    auto operand = [&](const T *data, int64_t rows, int64_t columns, bool isK,
+                       bool isOut) {
       if (layout == Layout::Interleaved)
         return memRef(data, b, rows, h, columns);
       if (layout == Layout::Odd)
@@ -255,11 +318,9 @@ struct Attention {
       return isK ? memRef(data, b, h, columns, rows)
                  : memRef(data, b, h, rows, columns);
     };
-    jit.call("f", operand(q.data(), m, d, false, false),
-             operand(k.data(), n, d, true, false),
-             operand(v.data(), n, e, false, false), maskRef,
-             operand(out.data(), m, e, false, true));
-    return out;
+    jit.call("f", operand(q, m, d, false, false), operand(k, n, d, true, false),
+             operand(v, n, e, false, false), maskRef,
+             operand(out, m, e, false, true));
   }
 
   void check(KernelJit &jit) const {
@@ -270,12 +331,13 @@ struct Attention {
           std::vector<double> expected = reference(ib, ih, im);
           for (int64_t ie = 0; ie < e; ++ie)
             ASSERT_NEAR(out[at(ib, ih, im, ie, m, e, false, true)],
-                        expected[ie], 5e-6)
+                        expected[ie], isBf16 ? 8e-3 : 5e-6)
                 << "b " << ib << " h " << ih << " m " << im << " of " << m
                 << " e " << ie << ", n " << n << ", layout " << int(layout);
         }
     for (int64_t i = b * h * m * e, last = i + 64; i < last; ++i)
-      ASSERT_EQ(out[i], 1234.0f) << "written behind the output";
+      ASSERT_EQ(out[i], isBf16 ? 1232.0f : 1234.0f)
+          << "written behind the output";
   }
 };
 
@@ -299,6 +361,26 @@ TEST_P(Kernels, AttentionInEveryLayout) {
     }
 }
 
+TEST_P(Kernels, Bf16AttentionOfEveryLength) {
+  KernelJit jit(attentionText(3, 32, 32, Layout::Interleaved, true), *target);
+  for (int64_t s = 0; s <= 40; ++s)
+    Attention(2, 3, s, s, 32, 32, Layout::Interleaved, true).check(jit);
+  for (int64_t s : {127, 128, 129, 200})
+    Attention(1, 3, s, s, 32, 32, Layout::Interleaved, true).check(jit);
+  for (auto [m, n] : {std::pair(1, 50), std::pair(50, 1), std::pair(0, 5)})
+    Attention(1, 3, m, n, 32, 32, Layout::Interleaved, true).check(jit);
+}
+
+TEST_P(Kernels, Bf16AttentionInEveryLayout) {
+  for (Layout layout : {Layout::Interleaved, Layout::Split, Layout::Odd})
+    for (auto [d, e] :
+         {std::pair(32, 32), std::pair(5, 20), std::pair(17, 48)}) {
+      KernelJit jit(attentionText(2, d, e, layout, true), *target);
+      for (int64_t s : {1, 15, 33})
+        Attention(2, 2, s, s + 2, d, e, layout, true).check(jit);
+    }
+}
+
 /// A row without a single unmasked column is NaN / NaN; the probability region
 /// makes it zero.
 TEST_P(Kernels, AttentionToNothing) {
@@ -318,7 +400,8 @@ TEST_P(Kernels, BatchDoesNotChangeAResult) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, Kernels,
-                         testing::Values("x86-64-v3", "x86-64-v4"),
+                         testing::Values("x86-64-v3", "x86-64-v4",
+                                         "x86-64-v4-bf16"),
                          [](const auto &info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

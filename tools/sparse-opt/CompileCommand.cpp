@@ -6,6 +6,7 @@
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Registration.h"
 #include "sparse-opt/Pipelines/Stages.h"
+#include "sparse-opt/Target/TargetInfo.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/ThreadPool.h"
 #include <chrono>
@@ -30,11 +31,11 @@ struct Flags {
                                  cl::desc("the same, for stages that are IR")};
   cl::opt<std::string> march{"march", cl::sub(command), cl::value_desc("CPU"),
                              cl::init("all"),
-                             cl::desc("all (default), native, x86-64-v3 or "
-                                      "x86-64-v4")};
+                             cl::desc("all (default), native, or one of the "
+                                      "targets below")};
   cl::opt<std::string> dtype{"dtype", cl::sub(command), cl::value_desc("TYPE"),
                              cl::init("f32"),
-                             cl::desc("what to compute with: f32")};
+                             cl::desc("what to compute with: f32 (default) or bf16")};
   cl::opt<std::string> entry{"entry", cl::sub(command), cl::value_desc("NAME"),
                              cl::init("sparse_opt_model_v1"),
                              cl::desc("the artefact's only symbol")};
@@ -88,6 +89,7 @@ static std::string stageHelp() {
     text.append(17 - stage.name.size(), ' ');
     text += stage.description.str() + "\n";
   }
+  text += "targets: " + targetNames() + "\n";
   return text;
 }
 
@@ -101,10 +103,8 @@ static std::string checkFlags() {
   const Stage *stage = lookupStage(flags.emit);
   if (!stage)
     return "'" + flags.emit + "' is no stage; there are " + stageNames();
-  if (flags.dtype == "bf16" || flags.dtype == "auto")
-    return "--dtype=" + flags.dtype + " isn't built yet; f32 is";
-  if (flags.dtype != "f32")
-    return "--dtype=" + flags.dtype + " is unknown; f32 is";
+  if (flags.dtype != "f32" && flags.dtype != "bf16")
+    return "--dtype=" + flags.dtype + " is unknown; there are f32 and bf16";
   if (stage->kind == Stage::File && (flags.output == "-"))
     return "--emit=" + flags.emit + " can't be printed; give -o a file";
   if (stage->kind == Stage::File && flags.output.empty())
@@ -118,6 +118,7 @@ static CompileOptions makeOptions(StepClock &clock) {
   options.output = flags.output;
   options.emit = flags.emit;
   options.march = flags.march;
+  options.dtype = flags.dtype;
   options.entry = flags.entry;
   options.dumpStages = flags.dumpStages;
   options.allowExternal = flags.allowExternal;

@@ -90,9 +90,12 @@ def ExpandMath : Pass<"expand-math"> {
   let description = [{
     exp, expm1, erf, tanh, log, log2 and log1p of f32, scalar and vector
     alike, by upstream's approximations (a few ulp). Others stay for libm.
-    Casts between f32 and bf16 become shifts, rounding to nearest even.
+    Conversions from and to bf16 become integer arithmetic where the target
+    has no instructions for them.
     Example: `test/Conversion/expand-math.mlir`.
   }];
+  let options = [Option<"target", "target", "std::string", "\"x86-64-v4\"",
+                        "name of the target (TargetInfo.h)">];
   let dependentDialects = ["mlir::arith::ArithDialect",
                            "mlir::math::MathDialect",
                            "mlir::vector::VectorDialect"];
@@ -197,7 +200,7 @@ def ConvertKernelToVector
     "mlir::arith::ArithDialect", "mlir::func::FuncDialect",
     "mlir::LLVM::LLVMDialect", "mlir::math::MathDialect",
     "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
-    "mlir::vector::VectorDialect"];
+    "mlir::vector::VectorDialect", "mlir::x86vector::X86VectorDialect"];
 }
 
 def KernelExpandReshapes : Pass<"kernel-expand-reshapes"> {
@@ -211,6 +214,18 @@ def KernelExpandReshapes : Pass<"kernel-expand-reshapes"> {
   let dependentDialects = ["mlir::affine::AffineDialect",
                            "mlir::arith::ArithDialect",
                            "mlir::memref::MemRefDialect"];
+}
+
+def LlvmLegalizeBf16Masks : Pass<"llvm-legalize-bf16-masks"> {
+  let summary = "Masked accesses of bf16 as accesses of i16";
+  let description = [{
+    Masked loads, stores, gathers and scatters of bf16 vectors move i16
+    between bitcasts. LLVM's x86 backend splits the bf16 ones into elements
+    and calls `__truncsfbf2` for each.
+    Example: `test/Conversion/llvm-legalize-bf16-masks.mlir`.
+  }];
+  let statistics = [Statistic<"numAccesses", "accesses", "Accesses rewritten">];
+  let dependentDialects = ["mlir::LLVM::LLVMDialect"];
 }
 
 #endif

@@ -25,6 +25,7 @@ struct CompileOptions {
   std::string output;        ///< "-" prints IR
   std::string emit = "so";   ///< the last stage
   std::string march = "all"; ///< all, native, or a target's name
+  std::string dtype = "f32"; ///< of weights and activations: f32 or bf16
   std::string entry = "sparse_opt_model_v1";
   std::string dumpStages;    ///< a folder for one file a stage, or empty
   std::string allowExternal; ///< a further folder for external data

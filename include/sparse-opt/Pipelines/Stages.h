@@ -17,6 +17,11 @@ class OpPassManager;
 namespace sparse_opt {
 struct TargetInfo;
 
+/// What the user chose that passes of all targets depend on.
+struct StageOptions {
+  bool bf16 = false; ///< --dtype
+};
+
 struct Stage {
   enum Kind {
     Model,  ///< one module for all targets
@@ -27,7 +32,7 @@ struct Stage {
   llvm::StringRef description; ///< for --help: what a reader sees
   Kind kind;
   /// Passes from the stage before to this one, on the one module of the model.
-  void (*buildModel)(mlir::OpPassManager &);
+  void (*buildModel)(mlir::OpPassManager &, const StageOptions &);
   /// Then those on the clone of a target.
   void (*buildTarget)(mlir::OpPassManager &, const TargetInfo &);
   /// Dialects that may remain after it; "builtin" always may.

@@ -6,6 +6,7 @@
 #ifndef SPARSE_OPT_TARGET_TARGETINFO_H
 #define SPARSE_OPT_TARGET_TARGETINFO_H
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
 #include <string>
@@ -13,28 +14,46 @@
 namespace sparse_opt {
 
 struct TargetInfo {
+  /// How products multiply bf16: as f32, element by element, or by dot
+  /// products of pairs (VDPBF16PS).
+  enum class Bf16 { Widen, Dot };
+
   llvm::StringRef name;     ///< "x86-64-v4"
   uint64_t isaBits;         ///< SO_ISA_* that the CPU must have
   llvm::StringRef cpu;      ///< LLVM's -mcpu
   llvm::StringRef features; ///< LLVM's -mattr on top of `cpu`, may be empty
   unsigned vectorBits;      ///< width of one register
   /// Register tile of a matrix product: rows, and 16-column panels.
-  unsigned tileRows, tilePanels;
+  struct Tile {
+    unsigned rows, panels;
+  };
+  Tile f32Tile, bf16Tile;
   /// Bytes of second-level cache that one thread may fill with the rows of a
   /// product that it visits once per panel.
   unsigned rowCacheBytes;
+  Bf16 bf16;
 
   unsigned f32Lanes() const { return vectorBits / 32; }
+  const Tile &tile(bool ofBf16) const { return ofBf16 ? bf16Tile : f32Tile; }
+  /// Has instructions that round f32 to bf16.
+  bool convertsBf16() const { return bf16 != Bf16::Widen; }
 };
 
 /// All targets, the most capable last.
 llvm::ArrayRef<TargetInfo> getTargets();
 
+/// Those worth a variant of their own in a model of f32 or of bf16, the most
+/// capable first.
+llvm::SmallVector<const TargetInfo *> targetsFor(bool bf16);
+
 /// The target of this name, or null.
 const TargetInfo *lookupTarget(llvm::StringRef name);
 
-/// The most capable target that this machine runs, or null.
-const TargetInfo *hostTarget();
+/// The first of `targetsFor` that this machine runs, or null.
+const TargetInfo *hostTarget(bool bf16);
+
+/// True when this machine can run code for `target`.
+bool hostRuns(const TargetInfo &target);
 
 /// "x86-64-v3, x86-64-v4", for messages and help.
 std::string targetNames();

@@ -187,4 +187,23 @@ def KernelFormRegions : Pass<"kernel-form-regions", "mlir::ModuleOp"> {
                            "mlir::tensor::TensorDialect"];
 }
 
+def KernelNarrowTypes : Pass<"kernel-narrow-types", "mlir::ModuleOp"> {
+  let summary = "Products and attentions on bf16 operands";
+  let description = [{
+    The operands of `kernel.product` and `kernel.attention` are rounded to
+    bf16, to nearest; sums stay f32. A value that such operands alone use is
+    made in bf16: in the epilogue of the op it comes from, or by one rounding
+    after it. Constants are rounded here, packed in pairs, and the f32 ones
+    freed. All else, residual streams, norms and softmax, stays f32.
+    Example: `test/Transforms/kernel-narrow-types.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numProducts", "products", "Products on bf16">,
+    Statistic<"numAttentions", "attentions", "Attentions on bf16">,
+    Statistic<"numResults", "results", "Results made in bf16">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -81,50 +82,117 @@ static Value constantMask(Emitter &b, int64_t count, unsigned lanes) {
       b, VectorType::get(lanes, b.getI1Type()), ArrayRef<int64_t>{count});
 }
 
+unsigned AttentionOperand::step() const {
+  return cast<MemRefType>(memref.getType()).getElementType().isBF16() ? 2 : 1;
+}
+
+/// What elements are while they only move: bf16 as i16, since LLVM takes apart
+/// shuffles and selects of bf16 where the target lacks the type.
+static Type movedType(Emitter &b, Type type) {
+  Type element = getElementTypeOrSelf(type);
+  if (!element.isBF16())
+    return type;
+  if (auto vector = dyn_cast<VectorType>(type))
+    return vector.clone(b.getI16Type());
+  return b.getI16Type();
+}
+
+static Value asMoved(Emitter &b, Value value) {
+  Type type = movedType(b, value.getType());
+  if (type == value.getType())
+    return value;
+  if (isa<VectorType>(type))
+    return vector::BitCastOp::create(b, type, value);
+  return arith::BitcastOp::create(b, type, value);
+}
+
+/// The opposite of asMoved.
+static Value asElements(Emitter &b, Value value, Type element) {
+  auto type = cast<VectorType>(value.getType()).clone(element);
+  if (type == value.getType())
+    return value;
+  return vector::BitCastOp::create(b, type, value);
+}
+
+/// Steps of k's elements as the columns of squares: pairs of bf16 move as one.
+static Value asSteps(Emitter &b, Value elements, unsigned step) {
+  auto type = cast<VectorType>(elements.getType());
+  if (step == 1)
+    return elements;
+  return vector::BitCastOp::create(
+      b, VectorType::get(type.getDimSize(0) / step, b.getI32Type()), elements);
+}
+
 void AttentionOperand::packColumns(Emitter &b, LoopIndices at, unsigned rows,
                                    unsigned depth, int64_t depthSize,
                                    Value packed, unsigned lanes) const {
+  const int64_t step = this->step();
   Value count = sizeOf(b, rows);
   Value last = b.sub(count, b.index(1));
   Value panels = b.ceilDiv(count, panelColumns);
+  Type element = cast<MemRefType>(memref.getType()).getElementType();
   bool byDepth = isContiguousAlong(depth);
   bool byRows = !byDepth && isContiguousAlong(rows);
   unsigned width = byDepth || byRows ? lanes : 1;
-  /// One piece of `width` columns, `valid` indices of depth from `from` on.
-  auto piece = [&](Value panel, unsigned column, Value from, int64_t valid) {
+  /// A column's elements of one step, of which `valid` are in memory.
+  auto gather = [&](Value panel, unsigned column, Value from, int64_t valid) {
     Value row = b.add(b.mul(panel, panelColumns), column);
-    if (!byDepth) {
-      at[depth] = from;
-      at[rows] = byRows ? row : b.min(row, last);
-      Value value = byRows ? b.load(memref, indices(b, at), lanes,
-                                    b.maskUpTo(row, count, lanes))
-                           : memref::LoadOp::create(b, memref, indices(b, at));
-      if (byRows)
-        b.store(value, packed, {panel, from, b.index(column)});
+    at[rows] = byRows ? row : b.min(row, last);
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < step; ++i) {
+      at[depth] = b.add(b.mul(from, step), i);
+      if (i >= valid)
+        values.push_back(
+            byRows ? b.zero(movedType(b, VectorType::get(lanes, element)))
+                   : b.zero(element));
+      else if (byRows)
+        values.push_back(asMoved(b, b.load(memref, indices(b, at), lanes,
+                                           b.maskUpTo(row, count, lanes))));
       else
-        memref::StoreOp::create(b, value, packed,
-                                ValueRange{panel, from, b.index(column)});
-      return;
+        values.push_back(
+            memref::LoadOp::create(b, memref, indices(b, at)).getResult());
     }
-    Value mask = valid == lanes ? Value() : constantMask(b, valid, lanes);
+    if (byRows)
+      return b.store(asElements(b, b.interleave(values), element), packed,
+                     {panel, from, b.index(column * step)});
+    for (int64_t i = 0; i < step; ++i)
+      memref::StoreOp::create(
+          b, values[i], packed,
+          ValueRange{panel, from, b.index(column * step + i)});
+  };
+  /// A square of steps, of which `valid` elements are in memory.
+  auto square = [&](Value panel, unsigned column, Value from, int64_t valid) {
+    Value row = b.add(b.mul(panel, panelColumns), column);
+    int64_t whole = lanes * step;
+    Value mask = valid == whole ? Value() : constantMask(b, valid, whole);
     SmallVector<Value> square;
-    at[depth] = from;
+    at[depth] = b.mul(from, step);
     for (unsigned i = 0; i < lanes; ++i) {
       at[rows] = b.min(b.add(row, i), last);
-      square.push_back(b.load(memref, indices(b, at), lanes, mask));
+      square.push_back(
+          asSteps(b, b.load(memref, indices(b, at), whole, mask), step));
     }
     transposeSquare(b, square);
-    for (int64_t i = 0; i < valid; ++i)
-      b.store(square[i], packed, {panel, b.add(from, i), b.index(column)});
+    for (int64_t i = 0; i < int64_t(llvm::divideCeil(valid, step)); ++i) {
+      Value line = square[i];
+      if (step != 1)
+        line =
+            vector::BitCastOp::create(b, VectorType::get(whole, element), line);
+      b.store(line, packed, {panel, b.add(from, i), b.index(column * step)});
+    }
   };
-  int64_t step = byDepth ? lanes : 1;
-  int64_t whole = depthSize / step * step;
+  auto piece = [&](Value panel, unsigned column, Value from, int64_t valid) {
+    byDepth ? square(panel, column, from, valid)
+            : gather(panel, column, from, valid);
+  };
+  int64_t stepsAPiece = byDepth ? lanes : 1, size = stepsAPiece * step;
+  int64_t whole = depthSize / size * stepsAPiece;
   b.loop(panels, 1, [&](Value panel) {
     for (unsigned column = 0; column < panelColumns; column += width) {
-      b.loop(b.index(whole), step,
-             [&](Value from) { piece(panel, column, from, step); });
-      if (whole != depthSize)
-        piece(panel, column, b.index(whole), depthSize - whole);
+      b.loop(b.index(whole), stepsAPiece,
+             [&](Value from) { piece(panel, column, from, size); });
+      if (depthSize % size)
+        piece(panel, column, b.index(whole), depthSize % size);
     }
   });
 }
@@ -133,29 +201,58 @@ void AttentionOperand::packColumns(Emitter &b, LoopIndices at, unsigned rows,
 // v: panels of columns
 //===----------------------------------------------------------------------===//
 
+/// Elements [row, column : column + lanes], `valid` of them in memory, zeros
+/// behind them and where not `inside` (null: always).
+Value AttentionOperand::loadRow(Emitter &b, LoopIndices at, unsigned columns,
+                                int64_t column, int64_t valid, Value inside,
+                                unsigned lanes) const {
+  auto type = cast<VectorType>(movedType(
+      b, VectorType::get(lanes,
+                         cast<MemRefType>(memref.getType()).getElementType())));
+  Value value = b.zero(type);
+  if (valid == 0)
+    return value;
+  at[columns] = b.index(column);
+  if (isContiguousAlong(columns)) {
+    Value mask = valid == lanes ? Value() : constantMask(b, valid, lanes);
+    if (inside)
+      mask = b.maskUpTo(b.index(0),
+                        b.select(inside, b.index(valid), b.index(0)), lanes);
+    return asMoved(b, b.load(memref, indices(b, at), lanes, mask));
+  }
+  Value zero = b.zero(type.getElementType());
+  for (int64_t i = 0; i < valid; ++i) {
+    at[columns] = b.index(column + i);
+    Value element =
+        asMoved(b, memref::LoadOp::create(b, memref, indices(b, at)));
+    if (inside)
+      element = b.select(inside, element, zero);
+    value = vector::InsertOp::create(b, element, value, i);
+  }
+  return value;
+}
+
 void AttentionOperand::packRows(Emitter &b, LoopIndices at, unsigned rows,
                                 unsigned columns, int64_t columnsSize,
                                 Value packed, unsigned lanes) const {
-  bool byColumns = isContiguousAlong(columns);
+  const unsigned step = this->step();
+  Type element = cast<MemRefType>(memref.getType()).getElementType();
   int64_t panels = llvm::divideCeil(columnsSize, panelColumns);
-  b.loop(sizeOf(b, rows), 1, [&](Value row) {
-    at[rows] = row;
+  Value count = sizeOf(b, rows);
+  Value last = b.sub(count, b.index(1));
+  b.loop(b.ceilDiv(count, step), 1, [&](Value line) {
     for (int64_t column = 0; column < panels * panelColumns; column += lanes) {
       int64_t valid = std::clamp<int64_t>(columnsSize - column, 0, lanes);
-      Value value = b.splat(0.0f, lanes);
-      if (byColumns && valid) {
-        at[columns] = b.index(column);
-        Value mask = valid == lanes ? Value() : constantMask(b, valid, lanes);
-        value = b.load(memref, indices(b, at), lanes, mask);
+      SmallVector<Value> values;
+      for (unsigned i = 0; i < step; ++i) {
+        Value row = b.add(b.mul(line, step), i);
+        Value inside = i ? b.less(row, count) : Value();
+        at[rows] = i ? b.min(row, last) : row;
+        values.push_back(loadRow(b, at, columns, column, valid, inside, lanes));
       }
-      for (int64_t i = 0; !byColumns && i < valid; ++i) {
-        at[columns] = b.index(column + i);
-        Value element = memref::LoadOp::create(b, memref, indices(b, at));
-        value = vector::InsertOp::create(b, element, value, i);
-      }
-      b.store(value, packed,
-              {b.index(column / panelColumns), row,
-               b.index(column % panelColumns)});
+      b.store(asElements(b, b.interleave(values), element), packed,
+              {b.index(column / panelColumns), line,
+               b.index(column % panelColumns * step)});
     }
   });
 }

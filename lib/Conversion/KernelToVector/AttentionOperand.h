@@ -29,17 +29,27 @@ public:
   llvm::SmallVector<mlir::Value> indices(Emitter &b,
                                          const LoopIndices &at) const;
 
-  /// packed[row / 16, depth, row mod 16]: `rows` is k's n, `depth` its d.
-  /// Columns past the last row hold a copy of it.
+  /// Elements of one step of a micro-kernel, which lie together in a panel.
+  unsigned step() const;
+
+  /// packed[row / 16, depth / step, row mod 16, depth mod step], the last two
+  /// as one dimension: `rows` is k's n, `depth` its d. Columns past the last
+  /// row hold a copy of it.
   void packColumns(Emitter &b, LoopIndices at, unsigned rows, unsigned depth,
                    int64_t depthSize, mlir::Value packed, unsigned lanes) const;
-  /// packed[column / 16, row, column mod 16]: `rows` is v's n, `columns` its
-  /// e. Columns past the last are zero.
+  /// packed[column / 16, row / step, column mod 16, row mod step], the last
+  /// two as one dimension: `rows` is v's n, `columns` its e. Columns and rows
+  /// past the last are zero.
   void packRows(Emitter &b, LoopIndices at, unsigned rows, unsigned columns,
                 int64_t columnsSize, mlir::Value packed, unsigned lanes) const;
 
   mlir::Value memref;
   mlir::AffineMap map;
+
+private:
+  mlir::Value loadRow(Emitter &b, LoopIndices at, unsigned columns,
+                      int64_t column, int64_t valid, mlir::Value inside,
+                      unsigned lanes) const;
 };
 
 } // namespace sparse_opt

@@ -29,7 +29,7 @@ public:
   void lower();
 
 private:
-  Value scratch(ArrayRef<int64_t> shape, Value dynamic);
+  Value scratch(ArrayRef<int64_t> shape, Value dynamic, Type element);
   void emitBlock(Value firstRow, Value rows);
   void emitScores(Value rows, Value firstRow);
   void emitScoreCall(MicroKernel kernel, Value rows, Value left, Value panel);
@@ -52,20 +52,22 @@ private:
   unsigned lanes, tileRows, tilePanels;
   AttentionOperand q, k, v, out;
   SmallVector<AttentionOperand> extras;
+  Type element;           ///< of q, k and v
+  int64_t step;           ///< elements that lie together in a panel
   int64_t depth, columns; ///< d and e
   Value numColumns;       ///< n
   Value numPanels;        ///< of n
+  Value numLines;         ///< of n in a panel of v
   bool isDirect;          ///< whole panels go to `out` itself
   LoopIndices at;
-  Value packedK, packedV, scores, tile, rowsOfQ;
+  Value packedK, packedV, scores, probabilities, tile, rowsOfQ;
 };
 
 } // namespace
 
 AttentionLowering::AttentionLowering(AttentionOp op, MicroKernels &kernels)
     : op(op), kernels(kernels), target(kernels.getTarget()), b(op.getLoc(), op),
-      lanes(target.f32Lanes()), tileRows(target.tileRows),
-      tilePanels(target.tilePanels) {
+      lanes(target.f32Lanes()) {
   auto operand = [&](OpOperand &operand) {
     return AttentionOperand(operand.get(), op.getMap(operand));
   };
@@ -84,8 +86,13 @@ AttentionLowering::AttentionLowering(AttentionOp op, MicroKernels &kernels)
   columns = staticSize(v, AttentionOp::E);
   if (ShapedType::isDynamic(columns))
     columns = staticSize(out, AttentionOp::E);
-  isDirect =
-      columns % panelColumns == 0 && out.isContiguousAlong(AttentionOp::E);
+  element = getElementTypeOrSelf(q.memref.getType());
+  step = q.step();
+  tileRows = target.tile(step != 1).rows;
+  tilePanels = target.tile(step != 1).panels;
+  isDirect = columns % panelColumns == 0 &&
+             out.isContiguousAlong(AttentionOp::E) &&
+             getElementTypeOrSelf(out.memref.getType()).isF32();
   at.fill(Value());
 }
 
@@ -93,8 +100,9 @@ AttentionLowering::AttentionLowering(AttentionOp op, MicroKernels &kernels)
 // The loops
 //===----------------------------------------------------------------------===//
 
-Value AttentionLowering::scratch(ArrayRef<int64_t> shape, Value dynamic) {
-  auto type = MemRefType::get(shape, b.getF32Type());
+Value AttentionLowering::scratch(ArrayRef<int64_t> shape, Value dynamic,
+                                 Type element) {
+  auto type = MemRefType::get(shape, element);
   if (!dynamic)
     return memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
   return memref::AllocOp::create(b, type, dynamic, b.getI64IntegerAttr(64));
@@ -105,6 +113,7 @@ void AttentionLowering::lower() {
   Value rows = q.sizeOf(b, AttentionOp::M);
   numColumns = k.sizeOf(b, AttentionOp::N);
   numPanels = b.ceilDiv(numColumns, panelColumns);
+  numLines = b.ceilDiv(numColumns, step);
   Value chunks = b.ceilDiv(rows, chunkRows);
   Value zero = b.index(0), one = b.index(1);
   auto parallel =
@@ -117,13 +126,21 @@ void AttentionLowering::lower() {
   at[AttentionOp::B] = parallel.getInductionVars()[0];
   at[AttentionOp::H] = parallel.getInductionVars()[1];
   int64_t panelsOut = llvm::divideCeil(columns, panelColumns);
-  packedK = scratch({dynamic, depth, panelColumns}, numPanels);
-  packedV = scratch({panelsOut, dynamic, panelColumns}, numColumns);
-  scores = scratch({dynamic, tileRows, panelColumns}, numPanels);
+  int64_t line = panelColumns * step;
+  packedK = scratch({dynamic, int64_t(llvm::divideCeil(depth, step)), line},
+                    numPanels, element);
+  packedV = scratch({panelsOut, dynamic, line}, numLines, element);
+  scores =
+      scratch({dynamic, tileRows, panelColumns}, numPanels, b.getF32Type());
+  probabilities = scores;
+  if (step != 1)
+    probabilities =
+        scratch({dynamic, tileRows, panelColumns}, numPanels, element);
   if (!isDirect)
-    tile = scratch({panelsOut, tileRows, panelColumns}, Value());
+    tile =
+        scratch({panelsOut, tileRows, panelColumns}, Value(), b.getF32Type());
   if (!q.isContiguousAlong(AttentionOp::D))
-    rowsOfQ = scratch({tileRows, depth}, Value());
+    rowsOfQ = scratch({tileRows, depth}, Value(), element);
   k.packColumns(b, at, AttentionOp::N, AttentionOp::D, depth, packedK, lanes);
   v.packRows(b, at, AttentionOp::N, AttentionOp::E, columns, packedV, lanes);
   Emitter::Part chunk =
@@ -192,6 +209,7 @@ void AttentionLowering::emitScoreCall(MicroKernel kernel, Value rows,
 /// scores[.., 0 : rows, ..] = q k^T
 void AttentionLowering::emitScores(Value rows, Value firstRow) {
   MicroKernel kernel;
+  kernel.isBf16 = step != 1;
   kernel.panels = tilePanels;
   kernel.depth = depth;
   kernel.tilePanelStride = tileRows * panelColumns;
@@ -229,19 +247,20 @@ Value AttentionLowering::outputView(const MicroKernel &kernel, Value rows,
 void AttentionLowering::emitOutput(Value rows, Value firstRow) {
   MLIRContext *context = b.getContext();
   MicroKernel kernel;
+  kernel.isBf16 = step != 1;
   kernel.depth = ShapedType::kDynamic;
   kernel.leftStride = tileRows * panelColumns;
   kernel.tilePanelStride = isDirect ? panelColumns : tileRows * panelColumns;
   kernel.tileRowStride = isDirect ? out.strideOf(AttentionOp::M) : panelColumns;
   Value zero = b.index(0);
-  Value left = b.at(scores, {zero, zero, zero}, kernel.leftType(context),
+  Value left = b.at(probabilities, {zero, zero, zero}, kernel.leftType(context),
                     {numPanels, rows});
   int64_t panels = llvm::divideCeil(columns, panelColumns);
   for (int64_t panel = 0; panel < panels; panel += kernel.panels) {
     kernel.panels = std::min<int64_t>(tilePanels, panels - panel);
     Value right =
         b.at(packedV, {b.index(panel), zero, zero}, kernel.rightType(context),
-             {numColumns, b.mul(numColumns, panelColumns)});
+             {numLines, b.mul(numLines, panelColumns * step)});
     Value output = outputView(kernel, rows, firstRow, panel);
     b.switchOver(rows, 1, tileRows, [&](unsigned n) {
       kernel.rows = n;
@@ -250,16 +269,38 @@ void AttentionLowering::emitOutput(Value rows, Value firstRow) {
   }
 }
 
+/// out[rows] = tile, by vectors where e is contiguous.
 void AttentionLowering::emitTileCopy(Value firstRow, Value rows) {
+  Type outElement = getElementTypeOrSelf(out.memref.getType());
+  auto rounded = [&](Value value, Type type) {
+    return outElement.isF32() ? value : arith::TruncFOp::create(b, type, value);
+  };
+  auto vectorType = VectorType::get(lanes, outElement);
+  bool byVectors = out.isContiguousAlong(AttentionOp::E);
   b.loop(rows, 1, [&](Value r) {
+    LoopIndices to = at;
+    to[AttentionOp::M] = b.add(firstRow, r);
+    if (byVectors) {
+      for (int64_t e = 0; e < columns; e += lanes) {
+        Value mask = e + lanes <= columns
+                         ? Value()
+                         : b.maskUpTo(b.index(e), b.index(columns), lanes);
+        Value value = b.load(
+            tile, {b.index(e / panelColumns), r, b.index(e % panelColumns)},
+            lanes);
+        to[AttentionOp::E] = b.index(e);
+        b.store(rounded(value, vectorType), out.memref, out.indices(b, to),
+                mask);
+      }
+      return;
+    }
     b.loop(b.index(columns), 1, [&](Value e) {
-      Value element = memref::LoadOp::create(
+      Value value = memref::LoadOp::create(
           b, tile,
           ValueRange{b.div(e, panelColumns), r, b.rem(e, panelColumns)});
-      LoopIndices to = at;
-      to[AttentionOp::M] = b.add(firstRow, r);
       to[AttentionOp::E] = e;
-      memref::StoreOp::create(b, element, out.memref, out.indices(b, to));
+      memref::StoreOp::create(b, rounded(value, outElement), out.memref,
+                              out.indices(b, to));
     });
   });
 }
@@ -347,7 +388,7 @@ void AttentionLowering::emitProbabilities(Value r, Value sum) {
       Value probability =
           arith::MulFOp::create(b, b.load(scores, indices, lanes), factor);
       probability = b.inlineVectorized(op.getProbability(), probability, lanes);
-      b.store(probability, scores, indices);
+      b.store(probability, probabilities, indices);
     }
   });
 }

@@ -189,8 +189,8 @@ Value Emitter::load(Value memref, ValueRange indices, unsigned lanes,
       lanes, cast<MemRefType>(memref.getType()).getElementType());
   if (!mask)
     return vector::LoadOp::create(*this, type, memref, indices);
-  Value zero = arith::ConstantOp::create(*this, getZeroAttr(type));
-  return vector::MaskedLoadOp::create(*this, type, memref, indices, mask, zero);
+  return vector::MaskedLoadOp::create(*this, type, memref, indices, mask,
+                                      zero(type));
 }
 
 void Emitter::store(Value vector, Value memref, ValueRange indices,
@@ -210,6 +210,16 @@ Value Emitter::splat(float value, unsigned lanes) {
   return arith::ConstantOp::create(
       *this, DenseElementsAttr::get(VectorType::get(lanes, getF32Type()),
                                     ArrayRef<float>{value}));
+}
+
+Value Emitter::zero(Type type) {
+  return arith::ConstantOp::create(*this, getZeroAttr(type));
+}
+
+Value Emitter::interleave(ValueRange vectors) {
+  if (vectors.size() == 1)
+    return vectors.front();
+  return vector::InterleaveOp::create(*this, vectors[0], vectors[1]);
 }
 
 Value Emitter::maskUpTo(Value begin, Value end, unsigned lanes) {
@@ -267,11 +277,11 @@ Value Emitter::inlineVectorized(Region &region, ValueRange arguments,
 // Types
 //===----------------------------------------------------------------------===//
 
-MemRefType sparse_opt::stridedF32(MLIRContext *context, ArrayRef<int64_t> shape,
-                                  ArrayRef<int64_t> strides) {
-  return MemRefType::get(
-      shape, Float32Type::get(context),
-      StridedLayoutAttr::get(context, ShapedType::kDynamic, strides));
+MemRefType sparse_opt::stridedMemRef(Type element, ArrayRef<int64_t> shape,
+                                     ArrayRef<int64_t> strides) {
+  return MemRefType::get(shape, element,
+                         StridedLayoutAttr::get(element.getContext(),
+                                                ShapedType::kDynamic, strides));
 }
 
 bool sparse_opt::hasContiguousRows(Value memref) {

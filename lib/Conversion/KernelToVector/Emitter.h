@@ -67,6 +67,10 @@ public:
              Value mask = {});
   Value broadcast(Value scalar, unsigned lanes);
   Value splat(float value, unsigned lanes);
+  /// Zero of a scalar or vector type.
+  Value zero(mlir::Type type);
+  /// One vector as it is; the elements of two in turns.
+  Value interleave(mlir::ValueRange vectors);
   /// Lanes of a vector at `begin` that lie before `end`.
   Value maskUpTo(Value begin, Value end, unsigned lanes);
 
@@ -76,10 +80,10 @@ public:
                          unsigned lanes);
 };
 
-/// memref<shape x f32> with these strides and any offset.
-mlir::MemRefType stridedF32(mlir::MLIRContext *context,
-                            llvm::ArrayRef<int64_t> shape,
-                            llvm::ArrayRef<int64_t> strides);
+/// memref<shape x element> with these strides and any offset.
+mlir::MemRefType stridedMemRef(mlir::Type element,
+                               llvm::ArrayRef<int64_t> shape,
+                               llvm::ArrayRef<int64_t> strides);
 
 /// True when consecutive elements of the last dimension are adjacent.
 bool hasContiguousRows(mlir::Value memref);

@@ -2,13 +2,15 @@
 //
 // Generates micro-kernels. Accumulators are loop-carried vectors of one
 // register each; the left operand is broadcast from memory. Which tile fits a
-// target's registers is in its TargetInfo; who calls is the lowerings' matter.
+// target's registers, and how it multiplies bf16, is in its TargetInfo; who
+// calls is the lowerings' matter.
 #include "MicroKernel.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMAttrs.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -23,34 +25,49 @@ static std::string text(int64_t value) {
 }
 
 std::string MicroKernel::name() const {
-  return "kernel_f32_r" + text(rows) + "_p" + text(panels) + "_k" +
-         text(depth) + "_l" + text(leftStride) + "_t" + text(tilePanelStride) +
-         "_" + text(tileRowStride) + "_f" + text(prefetched);
+  return std::string(isBf16 ? "kernel_bf16" : "kernel_f32") + "_r" +
+         text(rows) + "_p" + text(panels) + "_k" + text(depth) + "_l" +
+         text(leftStride) + "_t" + text(tilePanelStride) + "_" +
+         text(tileRowStride) + "_f" + text(prefetched);
+}
+
+Type MicroKernel::elementType(MLIRContext *context) const {
+  return isBf16 ? Type(BFloat16Type::get(context))
+                : Type(Float32Type::get(context));
 }
 
 MemRefType MicroKernel::leftType(MLIRContext *context) const {
+  Type type = elementType(context);
   if (ShapedType::isDynamic(depth))
-    return stridedF32(
-        context, {ShapedType::kDynamic, ShapedType::kDynamic, panelColumns},
+    return stridedMemRef(
+        type, {ShapedType::kDynamic, ShapedType::kDynamic, panelColumns},
         {leftStride, panelColumns, 1});
-  return stridedF32(context, {ShapedType::kDynamic, depth}, {leftStride, 1});
+  return stridedMemRef(type, {ShapedType::kDynamic, depth}, {leftStride, 1});
+}
+
+/// `count` panels, each of as many lines as there are steps.
+MemRefType MicroKernel::panelsType(MLIRContext *context, int64_t count) const {
+  int64_t line = panelColumns * step(), lines = depth, size = depth;
+  if (!ShapedType::isDynamic(depth)) {
+    lines = llvm::divideCeil(depth, step());
+    size = lines * line;
+  }
+  return stridedMemRef(elementType(context), {count, lines, line},
+                       {size, line, 1});
 }
 
 MemRefType MicroKernel::rightType(MLIRContext *context) const {
-  int64_t panelSize = ShapedType::isDynamic(depth) ? ShapedType::kDynamic
-                                                   : depth * panelColumns;
-  return stridedF32(context, {panels, depth, panelColumns},
-                    {panelSize, panelColumns, 1});
-}
-
-MemRefType MicroKernel::tileType(MLIRContext *context) const {
-  return stridedF32(context, {panels, ShapedType::kDynamic, panelColumns},
-                    {tilePanelStride, tileRowStride, 1});
+  return panelsType(context, panels);
 }
 
 MemRefType MicroKernel::nextType(MLIRContext *context) const {
-  return stridedF32(context, {prefetched, depth, panelColumns},
-                    {depth * panelColumns, panelColumns, 1});
+  return panelsType(context, prefetched);
+}
+
+MemRefType MicroKernel::tileType(MLIRContext *context) const {
+  return stridedMemRef(Float32Type::get(context),
+                       {panels, ShapedType::kDynamic, panelColumns},
+                       {tilePanelStride, tileRowStride, 1});
 }
 
 //===----------------------------------------------------------------------===//
@@ -65,7 +82,7 @@ public:
   BodyEmitter(Emitter &b, const MicroKernel &kernel, const TargetInfo &target,
               func::FuncOp function)
       : b(b), kernel(kernel), lanes(target.f32Lanes()),
-        vectorsAPanel(panelColumns / lanes) {
+        vectorsAPanel(panelColumns / lanes), bf16(target.bf16) {
     left = function.getArgument(0);
     right = function.getArgument(1);
     tile = function.getArgument(2);
@@ -78,68 +95,131 @@ public:
   void emit() {
     SmallVector<Value> sums(kernel.rows * kernel.panels * vectorsAPanel,
                             b.splat(0.0f, lanes));
-    if (ShapedType::isDynamic(kernel.depth))
-      sums = emitBlockedLoops(sums);
-    else
-      sums = reduce(b.index(kernel.depth), sums, [&](Value k, auto &sums) {
-        accumulate(
-            k, [&](Value row) { return SmallVector<Value>{row, k}; }, sums);
-      });
-    emitStores(sums);
+    emitStores(ShapedType::isDynamic(kernel.depth) ? emitBlockedLoops(sums)
+                                                   : emitLoop(sums));
   }
 
 private:
   using Sums = SmallVector<Value>;
   using Body = llvm::function_ref<void(Value, Sums &)>;
+  /// Where in `left` a row's elements of one step begin.
+  using LeftIndices = llvm::function_ref<SmallVector<Value>(Value row)>;
 
-  /// for k in [0, count): body, with `sums` carried.
+  /// for i in [0, count): body, with `sums` carried.
   Sums reduce(Value count, const Sums &sums, Body body) {
-    return b.carry(b.index(0), count, sums, [&](Value k, ValueRange carried) {
+    return b.carry(b.index(0), count, sums, [&](Value i, ValueRange carried) {
       Sums next(carried);
-      body(k, next);
+      body(i, next);
       return next;
     });
   }
 
+  Sums emitLoop(Sums sums) {
+    int64_t whole = kernel.depth / kernel.step();
+    auto turn = [&](Value i, Sums &sums, bool isHalf) {
+      Value k = b.mul(i, kernel.step());
+      accumulate(
+          i, [&](Value row) { return SmallVector<Value>{row, k}; }, isHalf,
+          sums);
+    };
+    sums = reduce(b.index(whole), sums,
+                  [&](Value i, Sums &sums) { turn(i, sums, false); });
+    if (kernel.depth % kernel.step())
+      turn(b.index(whole), sums, true);
+    return sums;
+  }
+
   /// Full blocks of 16 along k, then the rest.
   Sums emitBlockedLoops(Sums sums) {
-    Value blocks = b.div(depth, panelColumns);
-    auto block = [&](Value i, Value count, const Sums &sums) {
+    int64_t stepsABlock = panelColumns / kernel.step();
+    Value steps = b.ceilDiv(depth, kernel.step());
+    Value blocks = b.div(steps, stepsABlock);
+    auto block = [&](Value block, Value count, const Sums &sums) {
       return reduce(count, sums, [&](Value within, Sums &sums) {
-        Value k = b.add(b.mul(i, panelColumns), within);
+        Value step = b.add(b.mul(block, stepsABlock), within);
+        Value k = b.mul(within, kernel.step());
         accumulate(
-            k, [&](Value row) { return SmallVector<Value>{i, row, within}; },
-            sums);
+            step, [&](Value row) { return SmallVector<Value>{block, row, k}; },
+            /*isHalf=*/false, sums);
       });
     };
     sums = reduce(blocks, sums, [&](Value i, Sums &sums) {
-      sums = block(i, b.index(panelColumns), sums);
+      sums = block(i, b.index(stepsABlock), sums);
     });
-    return block(blocks, b.rem(depth, panelColumns), sums);
+    return block(blocks, b.rem(steps, stepsABlock), sums);
   }
 
-  /// sums += left[.., k] * right[.., k, ..]
-  void accumulate(Value k,
-                  llvm::function_ref<SmallVector<Value>(Value)> leftIndices,
+  /// sums += left[.., step] * right[.., step, ..]; of a half step the first k.
+  void accumulate(Value step, LeftIndices leftIndices, bool isHalf,
                   Sums &sums) {
-    SmallVector<Value> columns;
+    SmallVector<Factor> columns;
+    unsigned width = lanes * kernel.step();
     for (unsigned p = 0; p != kernel.panels; ++p)
       for (unsigned v = 0; v != vectorsAPanel; ++v)
-        columns.push_back(
-            b.load(right, {b.index(p), k, b.index(v * lanes)}, lanes));
+        columns.push_back(factor(
+            b.load(right, {b.index(p), step, b.index(v * width)}, width)));
     for (unsigned p = 0; p != kernel.prefetched; ++p)
-      memref::PrefetchOp::create(b, next, ValueRange{b.index(p), k, b.index(0)},
+      memref::PrefetchOp::create(b, next,
+                                 ValueRange{b.index(p), step, b.index(0)},
                                  /*isWrite=*/false, /*localityHint=*/3,
                                  /*isDataCache=*/true);
     unsigned sum = 0;
     for (unsigned r = 0; r != kernel.rows; ++r) {
-      Value scalar = memref::LoadOp::create(b, left, leftIndices(b.index(r)));
-      Value factor = b.broadcast(scalar, lanes);
-      for (Value column : columns) {
-        sums[sum] = vector::FMAOp::create(b, factor, column, sums[sum]);
+      Factor row = loadRow(leftIndices(b.index(r)), isHalf);
+      for (const Factor &column : columns) {
+        sums[sum] = multiplyAdd(row, column, sums[sum]);
         ++sum;
       }
     }
+  }
+
+  /// One step's elements as the target multiplies them: a vector of f32, of
+  /// pairs of bf16, or one for each of a pair's widened halves.
+  using Factor = SmallVector<Value, 2>;
+
+  Factor factor(Value elements) {
+    if (!kernel.isBf16 || bf16 == TargetInfo::Bf16::Dot)
+      return {elements};
+    auto bits = VectorType::get(lanes, b.getI32Type());
+    auto floats = VectorType::get(lanes, b.getF32Type());
+    Value pairs = vector::BitCastOp::create(b, bits, elements);
+    auto constant = [&](int32_t value) -> Value {
+      return arith::ConstantOp::create(
+          b, DenseElementsAttr::get(bits, APInt(32, value, true)));
+    };
+    Value first = arith::ShLIOp::create(b, pairs, constant(16));
+    Value second = arith::AndIOp::create(b, pairs, constant(-65536));
+    return {vector::BitCastOp::create(b, floats, first),
+            vector::BitCastOp::create(b, floats, second)};
+  }
+
+  /// A row's elements of one step, in every lane.
+  Factor loadRow(ValueRange indices, bool isHalf) {
+    if (!kernel.isBf16)
+      return {b.broadcast(memref::LoadOp::create(b, left, indices), lanes)};
+    Type i32 = b.getI32Type();
+    Value pair;
+    if (isHalf) {
+      Value element = memref::LoadOp::create(b, left, indices);
+      Value bits = arith::BitcastOp::create(b, b.getI16Type(), element);
+      pair = arith::ExtUIOp::create(b, i32, bits);
+    } else {
+      Value elements = b.load(left, indices, 2);
+      Value one =
+          vector::BitCastOp::create(b, VectorType::get(1, i32), elements);
+      pair = vector::ExtractOp::create(b, one, 0);
+    }
+    Value pairs = b.broadcast(pair, lanes);
+    return factor(vector::BitCastOp::create(
+        b, VectorType::get(2 * lanes, b.getBF16Type()), pairs));
+  }
+
+  Value multiplyAdd(const Factor &row, const Factor &column, Value sum) {
+    if (kernel.isBf16 && bf16 == TargetInfo::Bf16::Dot)
+      return x86vector::DotBF16Op::create(b, sum, row.front(), column.front());
+    for (auto [x, y] : llvm::zip_equal(row, column))
+      sum = vector::FMAOp::create(b, x, y, sum);
+    return sum;
   }
 
   void emitStores(const Sums &sums) {
@@ -154,6 +234,7 @@ private:
   Emitter &b;
   const MicroKernel &kernel;
   unsigned lanes, vectorsAPanel;
+  TargetInfo::Bf16 bf16;
   Value left, right, tile, depth, next;
 };
 

@@ -11,16 +11,23 @@
 namespace sparse_opt {
 
 /// tile[p, r, c] = sum_k left[r, k] * right[p, k, c], k ascending from zero
-/// whatever the other numbers are. Strides are in elements.
+/// whatever the other numbers are. Strides are in elements. The tile holds
+/// f32; of bf16 operands `right` is paired along k, right[p, k / 2, c, k mod
+/// 2], where an odd number of k ends in a zero.
 struct MicroKernel {
+  bool isBf16 = false; ///< what left and right hold; else f32
   unsigned rows = 0, panels = 0;
   /// Number of k; kDynamic: an argument, and `left` is blocked by 16 along k,
-  /// `left[k / 16, r, k mod 16]`, so that every address is base + constant.
+  /// `left[k / 16, r, k mod 16]`, so that every address is base + constant;
+  /// in bf16 it ends in zeros as well.
   int64_t depth = 0;
   int64_t leftStride = 0; ///< from row to row, or block to block
   int64_t tilePanelStride = 0, tileRowStride = 0;
-  /// Panels of the next group to fetch meanwhile, one line for each k.
+  /// Panels of the next group to fetch meanwhile, one line for each step.
   unsigned prefetched = 0;
+
+  /// k's that one 64-byte line of a panel holds, which is a step of the loop.
+  int64_t step() const { return isBf16 ? 2 : 1; }
 
   std::string name() const;
   /// The types don't depend on `rows`: heights share one view.
@@ -28,6 +35,10 @@ struct MicroKernel {
   mlir::MemRefType rightType(mlir::MLIRContext *context) const;
   mlir::MemRefType tileType(mlir::MLIRContext *context) const;
   mlir::MemRefType nextType(mlir::MLIRContext *context) const;
+
+private:
+  mlir::Type elementType(mlir::MLIRContext *context) const;
+  mlir::MemRefType panelsType(mlir::MLIRContext *context, int64_t count) const;
 };
 
 /// Makes each micro-kernel once a module.

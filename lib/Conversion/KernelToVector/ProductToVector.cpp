@@ -22,12 +22,13 @@ public:
       : op(op), kernels(kernels), target(kernels.getTarget()),
         b(op.getLoc(), op) {
     auto x = cast<MemRefType>(op.getX().getType());
+    isBf16 = x.getElementType().isBF16();
     depth = x.getDimSize(1);
     rowStride = x.getStridesAndOffset().first[0];
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     panels = llvm::divideCeil(columns, panelColumns);
-    tileRows = target.tileRows;
-    tilePanels = std::min<int64_t>(target.tilePanels, panels);
+    tileRows = target.tile(isBf16).rows;
+    tilePanels = std::min<int64_t>(target.tile(isBf16).panels, panels);
   }
 
   void lower();
@@ -49,6 +50,7 @@ private:
   void emitEpilogue(Group group, Value firstRow, Value rows);
   Value emitExtra(Value extra, Value row, Value column, unsigned lanes,
                   Value mask);
+  int64_t elementBytes() const { return isBf16 ? 2 : 4; }
   int64_t rowsASuperblock() const;
   int64_t grain() const;
 
@@ -56,6 +58,7 @@ private:
   MicroKernels &kernels;
   const TargetInfo &target;
   Emitter b;
+  bool isBf16;
   int64_t depth, columns, panels, rowStride;
   unsigned tileRows, tilePanels;
   Value tile;
@@ -66,7 +69,7 @@ private:
 /// So many rows that the left operand stays in second-level cache while all
 /// panels pass, and few enough that many rows make many pieces of work.
 int64_t ProductLowering::rowsASuperblock() const {
-  int64_t rowBytes = std::max<int64_t>(1, depth) * 4;
+  int64_t rowBytes = std::max<int64_t>(1, depth) * elementBytes();
   return std::clamp<int64_t>(target.rowCacheBytes / rowBytes, 2 * tileRows,
                              128);
 }
@@ -74,7 +77,7 @@ int64_t ProductLowering::rowsASuperblock() const {
 /// A range of work worth waking a thread for streams 64 KiB of weights.
 int64_t ProductLowering::grain() const {
   int64_t groupBytes =
-      std::max<int64_t>(1, depth) * tilePanels * panelColumns * 4;
+      std::max<int64_t>(1, depth) * tilePanels * panelColumns * elementBytes();
   return std::max<int64_t>(1, (64 << 10) / groupBytes);
 }
 
@@ -134,6 +137,7 @@ void ProductLowering::emitKernelCalls(Group group, Value blocks, Value block,
     dynamic.push_back(
         memref::ExtractStridedMetadataOp::create(b, op.getX()).getStrides()[0]);
   MicroKernel shape;
+  shape.isBf16 = isBf16;
   shape.depth = depth;
   shape.leftStride = rowStride;
   Value left = b.at(op.getX(), {firstRow, b.index(0)},
@@ -155,6 +159,7 @@ void ProductLowering::emitSwitch(Group group, Value rows, unsigned least,
                                  unsigned prefetched) {
   MLIRContext *context = op.getContext();
   MicroKernel kernel;
+  kernel.isBf16 = isBf16;
   kernel.panels = group.count;
   kernel.depth = depth;
   kernel.leftStride = rowStride;
@@ -162,10 +167,8 @@ void ProductLowering::emitSwitch(Group group, Value rows, unsigned least,
   kernel.tileRowStride = panelColumns;
   kernel.prefetched = prefetched;
   Value zero = b.index(0);
-  Value right = b.at(op.getWeight(), {group.first, zero, zero},
-                     kernel.rightType(context));
-  Value next =
-      b.at(op.getWeight(), {nextPanel, zero, zero}, kernel.nextType(context));
+  Value right = b.at(op.getWeight(), group.first, kernel.rightType(context));
+  Value next = b.at(op.getWeight(), nextPanel, kernel.nextType(context));
   Value output = b.at(tile, {zero, zero, zero}, kernel.tileType(context), rows);
   b.switchOver(rows, least, tileRows, [&](unsigned n) {
     kernel.rows = n;

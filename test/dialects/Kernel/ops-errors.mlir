@@ -1,7 +1,7 @@
 // RUN: sparse-opt %s --split-input-file --verify-diagnostics
 
 func.func @product_c1(%x: tensor<?x8xf32>, %w: tensor<1x8x16xf32>, %init: tensor<?x32xf32>) -> tensor<?x32xf32> {
-  // expected-error @below {{weight is 'tensor<1x8x16xf32>', expected 2x8x16}}
+  // expected-error @below {{weight is 'tensor<1x8x16xf32>', expected the shape of 'tensor<2x8x16xf32>'}}
   %y = kernel.product %x, %w outs(%init : tensor<?x32xf32>) {
   ^bb0(%acc: f32):
     kernel.yield %acc : f32
@@ -12,7 +12,7 @@ func.func @product_c1(%x: tensor<?x8xf32>, %w: tensor<1x8x16xf32>, %init: tensor
 // -----
 
 func.func @product_c2(%x: tensor<?x8xf64>, %w: tensor<1x8x16xf64>, %init: tensor<?x16xf32>) -> tensor<?x16xf32> {
-  // expected-error @below {{x and weight must hold f32}}
+  // expected-error @below {{x and weight must both hold f32 or both bf16}}
   %y = kernel.product %x, %w outs(%init : tensor<?x16xf32>) {
   ^bb0(%acc: f32):
     kernel.yield %acc : f32
