@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // `sparse-opt bench`: a compiled model and its peers take turns on the same
-// inputs; medians, ratios, the largest difference, and the share of this
-// machine's multiply-add rate that was reached.
+// inputs; medians, ratios, differences, and the share of this machine's
+// multiply-add rate that was reached.
 #include "Cli.h"
 #include "Compare.h"
 #include "Inputs.h"
@@ -29,7 +29,7 @@ struct Flags {
   cl::opt<std::string> model{cl::Positional, cl::Required, cl::sub(command)};
   cl::opt<std::string> against{
       "against", cl::sub(command), cl::value_desc("LIST"),
-      cl::desc("peers: onnxruntime, openvino, other compiled models")};
+      cl::desc("peers: onnxruntime, openvino, openvino-bf16, model.so")};
   cl::opt<std::string> reference{
       "reference", cl::sub(command), cl::value_desc("model.onnx"),
       cl::desc("what peers run (default: the .onnx of the same name)")};
@@ -102,6 +102,12 @@ struct Runner {
   double best() const { return *std::min_element(times.begin(), times.end()); }
 };
 
+/// Between two results: the worst output of each kind.
+struct Distance {
+  double maxAbs = 0;
+  double cos = 1; // of mean-pooled rows
+};
+
 struct Case {
   std::string shape;
   std::vector<NpyArray> inputs;
@@ -127,11 +133,13 @@ private:
   Error openRunners(unsigned threads);
   Expected<Runner> openRunner(StringRef name, unsigned threads);
   Error measure(const Case &benchCase);
-  Expected<double> largestDifference(std::vector<NpyArray> &ours,
-                                     Runner &other);
+  Expected<Distance> distance(const Case &benchCase,
+                              std::vector<NpyArray> &ours, Runner &other);
+  Error measureCase(const Case &benchCase, unsigned threads);
+  Arithmetic arithmetic() const;
   void printHeader();
   void printRow(const Case &benchCase, unsigned threads, double peak,
-                ArrayRef<double> differences);
+                ArrayRef<Distance> distances);
 };
 } // namespace
 
@@ -210,7 +218,8 @@ Expected<Runner> Bench::openRunner(StringRef name, unsigned threads) {
   }
   if (!sys::fs::exists(name))
     return makeError("--against=" + name +
-                     " is neither onnxruntime nor openvino nor a file");
+                     " is neither onnxruntime, openvino, openvino-bf16 nor a "
+                     "file");
   Expected<ModelFile> other = ModelFile::open(name.str(), flags.entry);
   if (!other)
     return other.takeError();
@@ -261,21 +270,25 @@ Error Bench::measure(const Case &benchCase) {
   return Error::success();
 }
 
-Expected<double> Bench::largestDifference(std::vector<NpyArray> &ours,
-                                          Runner &other) {
+Expected<Distance> Bench::distance(const Case &benchCase,
+                                   std::vector<NpyArray> &ours, Runner &other) {
   auto theirs = other.getResults();
   if (!theirs)
     return theirs.takeError();
-  double largest = 0;
+  const NpyArray *mask = findArray(benchCase.inputs, "attention_mask");
+  Distance worst;
   for (const NpyArray &array : ours)
     if (const NpyArray *reference = findArray(*theirs, array.name)) {
       auto differences = compareArrays(array, *reference);
       if (!differences)
         return makeError(other.name + ": " + toString(differences.takeError()));
-      bool isNan = std::isnan(differences->maxAbs) || std::isnan(largest);
-      largest = isNan ? NAN : std::max(largest, differences->maxAbs);
+      bool isNan = std::isnan(differences->maxAbs) || std::isnan(worst.maxAbs);
+      worst.maxAbs = isNan ? NAN : std::max(worst.maxAbs, differences->maxAbs);
+      worst.cos =
+          isNan ? NAN
+                : std::min(worst.cos, pooledCosine(array, *reference, mask));
     }
-  return largest;
+  return worst;
 }
 
 void Bench::printHeader() {
@@ -285,12 +298,17 @@ void Bench::printHeader() {
   for (StringRef name : names)
     outs() << ' '
            << right_justify((sys::path::filename(name) + " ms").str(), 15)
-           << format("%7s %10s", "ratio", "max diff");
+           << format("%7s %10s %9s", "ratio", "max diff", "cos");
   outs() << format("%10s %8s\n", "GMAC/s", "of peak");
 }
 
+/// JSON has no NaN: null says that the answers aren't numbers.
+static json::Value number(double value) {
+  return std::isfinite(value) ? json::Value(value) : json::Value(nullptr);
+}
+
 void Bench::printRow(const Case &benchCase, unsigned threads, double peak,
-                     ArrayRef<double> differences) {
+                     ArrayRef<Distance> distances) {
   progress.clear();
   double ours = runners.front().median();
   json::Object row{{"shape", benchCase.shape},
@@ -302,20 +320,22 @@ void Bench::printRow(const Case &benchCase, unsigned threads, double peak,
   outs() << left_justify(benchCase.shape, 12)
          << format(" %7u %12.3f", threads, ours * 1e-6);
   json::Array peers;
-  for (auto [runner, difference] : zip(drop_begin(runners), differences)) {
+  for (auto [runner, distance] : zip(drop_begin(runners), distances)) {
     double theirs = runner.median();
-    outs() << format(" %15.3f %6.2f %10.1e", theirs * 1e-6, theirs / ours,
-                     difference);
+    outs() << format(" %15.3f %6.2f %10.1e %9.6f", theirs * 1e-6, theirs / ours,
+                     distance.maxAbs, distance.cos);
     json::Object peer{{"name", runner.name},
                       {"median_ms", theirs * 1e-6},
                       {"min_ms", runner.best() * 1e-6},
                       {"ratio", theirs / ours},
-                      {"max_abs_difference", difference}};
+                      {"max_abs_difference", number(distance.maxAbs)},
+                      {"cos", number(distance.cos)}};
     if (runner.peer)
       peer["version"] = runner.peer->getVersion();
     peers.push_back(std::move(peer));
   }
   row["peers"] = std::move(peers);
+  row["peak"] = nameOf(arithmetic());
   row["peak_gmacs"] = peak * 1e-9;
   if (benchCase.multiplyAdds) {
     double rate = *benchCase.multiplyAdds / (ours * 1e-9);
@@ -329,6 +349,34 @@ void Bench::printRow(const Case &benchCase, unsigned threads, double peak,
   rows.push_back(std::move(row));
 }
 
+/// What the variant in use multiplies with.
+Arithmetic Bench::arithmetic() const {
+  json::Value manifest = model.getManifest();
+  const json::Object *object = manifest.getAsObject();
+  bool isBf16 = object && object->getString("dtype") == StringRef("bf16");
+  return arithmeticOf(runners.front().instance->getTarget(), isBf16);
+}
+
+Error Bench::measureCase(const Case &benchCase, unsigned threads) {
+  progress.step("measuring " + benchCase.shape);
+  double peak = measurePeak(arithmetic(), threads);
+  if (Error error = measure(benchCase))
+    return error;
+  auto ours = runners.front().getResults();
+  if (!ours)
+    return ours.takeError();
+  std::vector<Distance> distances;
+  for (Runner &runner : drop_begin(runners)) {
+    Expected<Distance> one = distance(benchCase, *ours, runner);
+    if (!one)
+      return one.takeError();
+    distances.push_back(*one);
+  }
+  peak = std::max(peak, measurePeak(arithmetic(), threads));
+  printRow(benchCase, threads, peak, distances);
+  return Error::success();
+}
+
 Error Bench::run() {
   auto threadCounts = parseNumbers(flags.threads);
   if (!threadCounts)
@@ -340,26 +388,11 @@ Error Bench::run() {
       return error;
     if (threads == threadCounts->front())
       printHeader();
-    StringRef target = runners.front().instance->getTarget();
-    for (const Case &benchCase : cases) {
-      progress.step("measuring " + benchCase.shape);
-      double peak = measurePeak(target, threads);
-      if (Error error = measure(benchCase))
+    for (const Case &benchCase : cases)
+      if (Error error = measureCase(benchCase, threads))
         return error;
-      auto ours = runners.front().getResults();
-      if (!ours)
-        return ours.takeError();
-      std::vector<double> differences;
-      for (Runner &runner : drop_begin(runners)) {
-        Expected<double> difference = largestDifference(*ours, runner);
-        if (!difference)
-          return difference.takeError();
-        differences.push_back(*difference);
-      }
-      peak = std::max(peak, measurePeak(target, threads));
-      printRow(benchCase, threads, peak, differences);
-    }
   }
+  outs() << "peak: " << nameOf(arithmetic()) << '\n';
   if (flags.json.empty())
     return Error::success();
   return writeFileAtomically(flags.json, [&](raw_ostream &os) {
@@ -375,9 +408,10 @@ int sparse_opt::tool::benchMain(int argc, char **argv) {
           argc, argv, command,
           "usage: sparse-opt bench model.so [--against=onnxruntime] [flags]",
           "Each turn is one untimed run and five timed ones; medians. A ratio "
-          "above 1 says\nthat the model is faster than the peer. GMAC/s: 1e9 "
-          "multiply-adds of matrix\nproducts a second; the peak is measured in "
-          "the same run.\n"))
+          "above 1 says\nthat the model is faster than the peer; cos compares "
+          "outputs averaged over the\nsequence. GMAC/s: 1e9 multiply-adds of "
+          "matrix products a second; the peak is\nthat of the model's type and "
+          "instruction set, measured in the same run.\n"))
     return *status;
   if (flags.runs == 0)
     return fail("--runs=0 measures nothing");

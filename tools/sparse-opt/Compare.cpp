@@ -144,6 +144,53 @@ sparse_opt::tool::compareArrays(const NpyArray &array,
   return result;
 }
 
+/// Means over the second dimension of a 3-D array where the mask isn't 0, one
+/// row after the other. A row without any is all zeros.
+static std::vector<double> pooled(const NpyArray &array, const NpyArray *mask) {
+  size_t batch = array.shape[0], steps = array.shape[1], width = array.shape[2];
+  bool masked =
+      mask && ArrayRef(mask->shape) == ArrayRef(array.shape).take_front(2);
+  std::vector<double> means(batch * width);
+  for (size_t b = 0; b < batch; ++b) {
+    double count = 0;
+    for (size_t s = b * steps; s < (b + 1) * steps; ++s) {
+      if (masked && element(*mask, s) == 0)
+        continue;
+      ++count;
+      for (size_t i = 0; i < width; ++i)
+        means[b * width + i] += element(array, s * width + i);
+    }
+    for (size_t i = 0; i < width && count != 0; ++i)
+      means[b * width + i] /= count;
+  }
+  return means;
+}
+
+static std::vector<double> elements(const NpyArray &array) {
+  int64_t size = elementSize(array.elementType);
+  std::vector<double> values(size ? array.data.size() / size : 0);
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = element(array, i);
+  return values;
+}
+
+double sparse_opt::tool::pooledCosine(const NpyArray &array,
+                                      const NpyArray &reference,
+                                      const NpyArray *mask) {
+  bool pools = array.shape.size() == 3;
+  std::vector<double> a = pools ? pooled(array, mask) : elements(array);
+  std::vector<double> b = pools ? pooled(reference, mask) : elements(reference);
+  size_t width = array.shape.empty() ? 1 : size_t(array.shape.back());
+  double sum = 0;
+  for (size_t begin = 0; begin < a.size(); begin += width) {
+    Row row;
+    for (size_t i = begin; i < begin + width; ++i)
+      row.add(a[i], b[i]);
+    sum += row.cosine();
+  }
+  return a.empty() ? 1 : sum / double(a.size() / width);
+}
+
 const NpyArray *sparse_opt::tool::findArray(const std::vector<NpyArray> &arrays,
                                             StringRef name) {
   for (const NpyArray &array : arrays)

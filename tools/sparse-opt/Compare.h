@@ -24,6 +24,12 @@ struct Differences {
 llvm::Expected<Differences> compareArrays(const NpyArray &array,
                                           const NpyArray &reference);
 
+/// The mean cosine of the rows of two arrays of one shape; those of a 3-D array
+/// are first averaged over its second dimension, where `mask` (of the first two
+/// dimensions, may be null) isn't 0.
+double pooledCosine(const NpyArray &array, const NpyArray &reference,
+                    const NpyArray *mask);
+
 /// The array called `name`, or null.
 const NpyArray *findArray(const std::vector<NpyArray> &arrays,
                           llvm::StringRef name);

@@ -24,7 +24,7 @@ static const char peerProgram[] =
     ;
 
 bool sparse_opt::tool::isPeerName(StringRef name) {
-  return name == "onnxruntime" || name == "openvino";
+  return name == "onnxruntime" || name == "openvino" || name == "openvino-bf16";
 }
 
 Error Peer::start(const std::string &python) {

@@ -14,7 +14,7 @@
 
 namespace sparse_opt::tool {
 
-/// "onnxruntime" and "openvino".
+/// "onnxruntime", "openvino" (in f32) and "openvino-bf16".
 bool isPeerName(llvm::StringRef name);
 
 class Peer {

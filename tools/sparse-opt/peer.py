@@ -28,6 +28,8 @@ class OnnxRuntime:
 
 
 class OpenVino:
+    precision = "f32"
+
     def __init__(self, model, threads):
         import openvino
 
@@ -35,10 +37,13 @@ class OpenVino:
         core = openvino.Core()
         config = {
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
         }
         compiled = core.compile_model(model, "CPU", config)
+        used = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if used != self.precision:
+            raise RuntimeError(f"computes in {used}, not {self.precision}")
         self.outputs = [output.get_any_name() for output in compiled.outputs]
         self.request = compiled.create_infer_request()
 
@@ -47,15 +52,24 @@ class OpenVino:
         return [results[i] for i in range(len(self.outputs))]
 
 
+class OpenVinoBf16(OpenVino):
+    precision = "bf16"
+
+
+PEERS = {
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "openvino-bf16": OpenVinoBf16,
+}
+
+
 def answer(state, command):
     import numpy
 
     kind = command["do"]
     if kind == "open":
-        peers = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
-        peer = state["peer"] = peers[command["peer"]](
-            command["model"], command["threads"]
-        )
+        peer = PEERS[command["peer"]](command["model"], command["threads"])
+        state["peer"] = peer
         return {"version": peer.version}
     if kind == "inputs":
         with numpy.load(command["file"]) as arrays:
