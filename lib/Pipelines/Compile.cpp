@@ -247,6 +247,7 @@ LogicalResult Compilation::describe() {
   for (const TargetInfo *target : targets)
     manifest.targets.push_back(target->name.str());
   manifest.dtype = options.dtype;
+  manifest.accuracy = options.accuracy;
   manifest.inputBounds = describeBounds(*model);
   return success();
 }

@@ -31,6 +31,8 @@ std::string buildManifest(ManifestInfo info) {
                       {"weight_bytes", static_cast<int64_t>(info.weightBytes)},
                       {"blocks", std::move(info.blocks)},
                       {"input_bounds", std::move(info.inputBounds)}};
+  if (!info.accuracy.empty())
+    object["accuracy"] = std::move(info.accuracy);
   if (!info.multiplyAdds.empty())
     object["multiply_adds"] = json::fixUTF8(info.multiplyAdds);
   std::string text;

@@ -215,10 +215,13 @@ Expected<ErrorLimit> ErrorLimit::parse(StringRef text) {
 }
 
 bool ErrorLimit::holds(const Differences &differences) const {
-  double value = kind == Abs   ? differences.maxAbs
-                 : kind == Cos ? differences.cos
-                               : differences.relMean;
-  return std::isfinite(differences.maxAbs) && value <= limit;
+  return std::isfinite(differences.maxAbs) && errorOf(differences) <= limit;
+}
+
+double ErrorLimit::errorOf(const Differences &differences) const {
+  return kind == Abs   ? differences.maxAbs
+         : kind == Cos ? differences.cos
+                       : differences.relMean;
 }
 
 std::string ErrorLimit::str() const {

@@ -43,6 +43,8 @@ struct ErrorLimit {
   /// True when the differences are numbers and within the limit; rel is held
   /// by the mean.
   bool holds(const Differences &differences) const;
+  /// The error that the limit is on.
+  double errorOf(const Differences &differences) const;
   std::string str() const;
 };
 

@@ -3,6 +3,7 @@
 // `sparse-opt compile`: flags to CompileOptions, and the stages' names for
 // --help. All the work is lib/Pipelines'.
 #include "Cli.h"
+#include "MeasureType.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Registration.h"
 #include "sparse-opt/Pipelines/Stages.h"
@@ -33,9 +34,19 @@ struct Flags {
                              cl::init("all"),
                              cl::desc("all (default), native, or one of the "
                                       "targets below")};
-  cl::opt<std::string> dtype{"dtype", cl::sub(command), cl::value_desc("TYPE"),
-                             cl::init("f32"),
-                             cl::desc("what to compute with: f32 (default) or bf16")};
+  cl::opt<std::string> dtype{
+      "dtype", cl::sub(command), cl::value_desc("TYPE"), cl::init("f32"),
+      cl::desc("f32, bf16 (lossy) or auto, the faster one")};
+  cl::opt<std::string> maxError{
+      "max-error", cl::sub(command), cl::value_desc("LIMIT"),
+      cl::init("rel:0.01"),
+      cl::desc("of bf16 to f32: rel:0.01 (default), cos:, abs:")};
+  cl::opt<std::string> inputs{
+      "inputs", cl::sub(command), cl::value_desc("in.npz"),
+      cl::desc("what errors are measured on (default: made up)")};
+  cl::opt<std::string> shape{"shape", cl::sub(command), cl::value_desc("SHAPE"),
+                             cl::init("4x64"),
+                             cl::desc("of made-up inputs (4x64)")};
   cl::opt<std::string> entry{"entry", cl::sub(command), cl::value_desc("NAME"),
                              cl::init("sparse_opt_model_v1"),
                              cl::desc("the artefact's only symbol")};
@@ -103,8 +114,12 @@ static std::string checkFlags() {
   const Stage *stage = lookupStage(flags.emit);
   if (!stage)
     return "'" + flags.emit + "' is no stage; there are " + stageNames();
-  if (flags.dtype != "f32" && flags.dtype != "bf16")
-    return "--dtype=" + flags.dtype + " is unknown; there are f32 and bf16";
+  if (!is_contained({"f32", "bf16", "auto"}, flags.dtype))
+    return "--dtype=" + flags.dtype +
+           " is unknown; there are f32, bf16 and auto";
+  if (flags.dtype == "auto" && stage->kind != Stage::File)
+    return "--dtype=auto measures artefacts; with --emit=" + flags.emit +
+           " choose f32 or bf16";
   if (stage->kind == Stage::File && (flags.output == "-"))
     return "--emit=" + flags.emit + " can't be printed; give -o a file";
   if (stage->kind == Stage::File && flags.output.empty())
@@ -128,6 +143,45 @@ static CompileOptions makeOptions(StepClock &clock) {
   return options;
 }
 
+/// What bf16 costs and gains, measured; sets the type that `auto` stands for.
+/// A status when the compilation ends here.
+static std::optional<int> chooseType(mlir::MLIRContext &context,
+                                     CompileOptions &options,
+                                     StepClock &clock) {
+  if (lookupStage(options.emit)->kind != Stage::File)
+    return std::nullopt;
+  Expected<ErrorLimit> limit = ErrorLimit::parse(flags.maxError);
+  if (!limit)
+    return fail(limit.takeError());
+  Expected<TypeMeasurement> measured =
+      measureBf16(context, options, flags.inputs, flags.shape, *limit);
+  clock.end();
+  if (!measured && options.dtype == "auto")
+    return fail(measured.takeError());
+  if (!measured) {
+    errs() << "sparse-opt: note: the error of bf16 was not measured: "
+           << toString(measured.takeError()) << '\n';
+    return std::nullopt;
+  }
+  bool holds = limit->holds(measured->error);
+  outs() << formatv("bf16 to f32: {0:f2} times as fast here on one thread; "
+                    "error of '{1}': rel mean {2:e1}, p99 {3:e1}, cos {4:e1} "
+                    "({5}); limit {6}\n",
+                    measured->speedup, measured->output,
+                    measured->error.relMean, measured->error.relP99,
+                    measured->error.cos, measured->inputs, limit->str());
+  if (options.dtype == "auto")
+    options.dtype = holds && measured->speedup > 1.05 ? "bf16" : "f32";
+  else if (!holds && flags.maxError.getNumOccurrences()) {
+    fail("--dtype=bf16 is beyond --max-error=" + flags.maxError);
+    return Differs;
+  }
+  outs() << "compiled in " << options.dtype << '\n';
+  if (options.dtype == "bf16")
+    options.accuracy = measured->toJson();
+  return std::nullopt;
+}
+
 int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (auto status = parseFlags(argc, argv, command,
                                "usage: sparse-opt compile model.onnx -o "
@@ -146,6 +200,9 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (options.jobs > 1)
     context.setThreadPool(pool);
   DiagnosticPrinter printer(&context, options.input);
+  if (options.dtype != "f32")
+    if (auto status = chooseType(context, options, clock))
+      return *status;
   CompileStatus result = compileModel(context, options);
   clock.end();
   if (result == CompileStatus::OurBug)

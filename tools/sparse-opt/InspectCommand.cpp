@@ -99,6 +99,19 @@ static void printScalars(const json::Object &manifest) {
   }
 }
 
+static void printAccuracy(const json::Object &accuracy) {
+  const json::Object *errors = accuracy.getObject("errors_to_f32");
+  if (!errors)
+    return;
+  outs() << formatv("{0,-18} rel mean {1:e1}, p99 {2:e1}, cos {3:e1} to f32 "
+                    "('{4}', {5})\n",
+                    "accuracy", errors->getNumber("rel_mean").value_or(NAN),
+                    errors->getNumber("rel_p99").value_or(NAN),
+                    errors->getNumber("cos").value_or(NAN),
+                    accuracy.getString("output").value_or(""),
+                    accuracy.getString("inputs").value_or(""));
+}
+
 static void printBlocks(const json::Array &blocks) {
   size_t width = 4;
   for (const json::Value &block : blocks)
@@ -140,6 +153,8 @@ static int inspectArtefact() {
     return Done;
   }
   printScalars(object);
+  if (const json::Object *accuracy = object.getObject("accuracy"))
+    printAccuracy(*accuracy);
   printTensors("inputs", inputs);
   printTensors("outputs", outputs);
   if (const json::Array *blocks = object.getArray("blocks"))

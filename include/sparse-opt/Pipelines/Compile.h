@@ -9,6 +9,7 @@
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/Support/JSON.h"
 #include <functional>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ struct CompileOptions {
   std::string emit = "so";   ///< the last stage
   std::string march = "all"; ///< all, native, or a target's name
   std::string dtype = "f32"; ///< of weights and activations: f32 or bf16
+  /// For the manifest: errors that were measured, and on what; may be empty.
+  llvm::json::Object accuracy;
   std::string entry = "sparse_opt_model_v1";
   std::string dumpStages;    ///< a folder for one file a stage, or empty
   std::string allowExternal; ///< a further folder for external data

@@ -16,6 +16,7 @@ struct ManifestInfo {
   std::string producer;  // `onnx.producer`, may be empty
   int64_t opset = 0;
   std::string dtype = "f32";
+  llvm::json::Object accuracy; // to f32, as measured; may be empty
   std::vector<std::string> targets; // as --march spells them, best first
   std::vector<std::string> flags;   // that change the code
   uint64_t weightBytes = 0;
