@@ -136,6 +136,34 @@ class AllMiniLML6Int8(Model, unittest.TestCase):
     file = "all-MiniLM-L6-v2-int8.onnx"
 
 
+class AnyShapeAndThreads(unittest.TestCase):
+    """1,000 runs with random shapes: 2 to 4 threads give the bits of one."""
+
+    def check(self, *flags):
+        path = CACHE / "models" / ParaphraseL3.file
+        if not path.is_file():
+            raise unittest.SkipTest(f"no {path}: run tools/bootstrap test")
+        random = numpy.random.default_rng(5)
+        with tempfile.TemporaryDirectory() as folder:
+            compiled = pathlib.Path(folder) / "model.so"
+            compile_model(path, compiled, *flags)
+            models = [sparse_opt.load(str(compiled), threads=threads)
+                      for threads in (1, 2, 3, 4)]
+            for _ in range(250):
+                batch, sequence = random.integers(1, 4), random.integers(1, 70)
+                feeds = feeds_of(models[0].get_inputs(), batch, sequence, True)
+                one, *others = (model.run(["461"], feeds)[0] for model in models)
+                for other in others:
+                    self.assertEqual(one.tobytes(), other.tobytes(),
+                                     f"{batch}x{sequence}")
+
+    def test_f32(self):
+        self.check()
+
+    def test_bf16(self):
+        self.check("--dtype=bf16")
+
+
 class Bf16(unittest.TestCase):
     """Lossy: cosine of the mean over the unpadded tokens, to ONNX Runtime."""
 
