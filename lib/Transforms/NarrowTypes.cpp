@@ -49,6 +49,21 @@ static void pairUp(ArrayRef<float> packed, int64_t panels, int64_t k,
                        : 0;
 }
 
+/// An attribute of `type`, whose bytes `fill` writes.
+static TypedAttr makeNarrow(ElementsAttr original, RankedTensorType type,
+                            llvm::function_ref<void(uint16_t *)> fill) {
+  int64_t count = type.getNumElements();
+  AsmResourceBlob blob =
+      HeapAsmResourceBlob::allocate(count * sizeof(uint16_t), /*align=*/64);
+  fill(reinterpret_cast<uint16_t *>(blob.getMutableData().data()));
+  if (count <= 256) // small ones print where they are used
+    return DenseElementsAttr::getFromRawBuffer(type, blob.getData());
+  auto resource = dyn_cast<DenseResourceElementsAttr>(original);
+  StringRef name = resource ? resource.getRawHandle().getKey() : "weight";
+  return DenseResourceElementsAttr::get(type, (name + "_bf16").str(),
+                                        std::move(blob));
+}
+
 /// The packed f32 weight in bf16.
 static TypedAttr narrowWeight(ElementsAttr weight) {
   auto type = cast<RankedTensorType>(weight.getType());
@@ -60,17 +75,31 @@ static TypedAttr narrowWeight(ElementsAttr weight) {
   std::vector<float> values(type.getNumElements());
   for (auto [i, value] : llvm::enumerate(values))
     std::memcpy(&value, data->bytes.data() + (data->splat ? 0 : i * 4), 4);
-  int64_t count = narrow.getNumElements();
-  AsmResourceBlob blob =
-      HeapAsmResourceBlob::allocate(count * sizeof(uint16_t), /*align=*/64);
-  auto *out = reinterpret_cast<uint16_t *>(blob.getMutableData().data());
-  pairUp(values, panels, k, out);
-  if (count <= 256) // small ones print where they are used
-    return DenseElementsAttr::getFromRawBuffer(narrow, blob.getData());
-  auto original = dyn_cast<DenseResourceElementsAttr>(weight);
-  StringRef name = original ? original.getRawHandle().getKey() : "weight";
-  return DenseResourceElementsAttr::get(narrow, (name + "_bf16").str(),
-                                        std::move(blob));
+  return makeNarrow(weight, narrow,
+                    [&](uint16_t *out) { pairUp(values, panels, k, out); });
+}
+
+/// A large f32 table that is only looked up, and its data.
+static std::optional<ConstantData> findTable(arith::ConstantOp constant,
+                                             int64_t minBytes) {
+  auto table = dyn_cast<DenseResourceElementsAttr>(constant.getValue());
+  if (!table || !table.getElementType().isF32() ||
+      table.getNumElements() * 4 < minBytes || constant->use_empty() ||
+      !llvm::all_of(constant->getUsers(), llvm::IsaPred<tensor::ExtractOp>))
+    return std::nullopt;
+  return getConstantData(table);
+}
+
+static TypedAttr narrowTable(ElementsAttr table, const ConstantData &data) {
+  auto type = cast<RankedTensorType>(table.getType());
+  RankedTensorType narrow = type.clone(BFloat16Type::get(type.getContext()));
+  return makeNarrow(table, narrow, [&](uint16_t *out) {
+    for (int64_t i = 0, e = type.getNumElements(); i < e; ++i) {
+      float value;
+      std::memcpy(&value, data.bytes.data() + (data.splat ? 0 : i * 4), 4);
+      out[i] = toBf16(value);
+    }
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -80,6 +109,8 @@ static TypedAttr narrowWeight(ElementsAttr weight) {
 namespace {
 
 struct NarrowTypes : sparse_opt::impl::KernelNarrowTypesBase<NarrowTypes> {
+  using KernelNarrowTypesBase::KernelNarrowTypesBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> regions;
     getOperation().walk([&](Operation *op) {
@@ -99,6 +130,11 @@ struct NarrowTypes : sparse_opt::impl::KernelNarrowTypesBase<NarrowTypes> {
         op->erase();
     for (Operation *op : regions)
       narrowResult(op);
+    SmallVector<arith::ConstantOp> constants;
+    getOperation().walk([&](arith::ConstantOp op) { constants.push_back(op); });
+    for (arith::ConstantOp op : constants)
+      if (std::optional<ConstantData> data = findTable(op, minTableBytes))
+        narrowLookups(op, *data);
     freeUnused();
   }
 
@@ -125,6 +161,28 @@ private:
       operand->set(narrowed(operand->get()));
     roundYield(op.getProbability(), builder);
     ++numAttentions;
+  }
+
+  /// Look-ups in a bf16 copy, widened.
+  void narrowLookups(arith::ConstantOp constant, const ConstantData &data) {
+    auto table = cast<ElementsAttr>(constant.getValue());
+    TypedAttr &narrow = weights[table];
+    if (!narrow)
+      narrow = narrowTable(table, data);
+    OpBuilder builder(constant);
+    Value rounded =
+        arith::ConstantOp::create(builder, constant.getLoc(), narrow);
+    for (Operation *user : llvm::make_early_inc_range(constant->getUsers())) {
+      auto lookup = cast<tensor::ExtractOp>(user);
+      builder.setInsertionPoint(lookup);
+      Value element = tensor::ExtractOp::create(builder, lookup.getLoc(),
+                                                rounded, lookup.getIndices());
+      Value wide = arith::ExtFOp::create(builder, lookup.getLoc(),
+                                         builder.getF32Type(), element);
+      lookup.replaceAllUsesWith(wide);
+      lookup.erase();
+    }
+    ++numTables;
   }
 
   /// A region's yielded f32 becomes bf16.

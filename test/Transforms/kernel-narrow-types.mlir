@@ -1,4 +1,4 @@
-// RUN: sparse-opt %s -split-input-file --kernel-narrow-types | FileCheck %s
+// RUN: sparse-opt %s -split-input-file --kernel-narrow-types=min-table-bytes=16 | FileCheck %s
 
 // The first product's result is made in bf16, the second's stays f32; a
 // constant's rows are paired, with a zero behind the odd one.
@@ -106,3 +106,34 @@ func.func @not_constant(%x: tensor<?x16xf32>, %w: tensor<1x16x16xf32>, %rows: in
   } : tensor<?x16xf32>, tensor<1x16x16xf32> -> tensor<?x16xf32>
   return %0 : tensor<?x16xf32>
 }
+
+// -----
+
+// A table is looked up in bf16; one that is read otherwise stays as it is, and
+// so does a small one.
+// CHECK-LABEL: @tables
+// CHECK-DAG: %[[TABLE:.+]] = arith.constant dense<{{.+}}> : tensor<2x2xbf16>
+// CHECK-DAG: %[[READ:.+]] = arith.constant dense_resource<read> : tensor<2x2xf32>
+// CHECK-DAG: %[[SMALL:.+]] = arith.constant dense_resource<small> : tensor<2xf32>
+// CHECK: %[[NARROW:.+]] = tensor.extract %[[TABLE]]
+// CHECK: arith.extf %[[NARROW]] : bf16 to f32
+// CHECK: tensor.extract %[[READ]]
+// CHECK: tensor.extract %[[SMALL]]
+func.func @tables(%i: index) -> (f32, f32, f32, tensor<2x2xf32>) {
+  %table = arith.constant dense_resource<table> : tensor<2x2xf32>
+  %read = arith.constant dense_resource<read> : tensor<2x2xf32>
+  %small = arith.constant dense_resource<small> : tensor<2xf32>
+  %a = tensor.extract %table[%i, %i] : tensor<2x2xf32>
+  %b = tensor.extract %read[%i, %i] : tensor<2x2xf32>
+  %c = tensor.extract %small[%i] : tensor<2xf32>
+  return %a, %b, %c, %read : f32, f32, f32, tensor<2x2xf32>
+}
+{-#
+  dialect_resources: {
+    builtin: {
+      table: "0x040000000000803F000000400000404000008040",
+      read: "0x040000000000803F000000400000404000008040",
+      small: "0x040000000000803F00000040"
+    }
+  }
+#-}

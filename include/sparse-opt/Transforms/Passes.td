@@ -194,13 +194,17 @@ def KernelNarrowTypes : Pass<"kernel-narrow-types", "mlir::ModuleOp"> {
     bf16, to nearest; sums stay f32. A value that such operands alone use is
     made in bf16: in the epilogue of the op it comes from, or by one rounding
     after it. Constants are rounded here, packed in pairs, and the f32 ones
-    freed. All else, residual streams, norms and softmax, stays f32.
+    freed; so are large tables that are only looked up, such as word
+    embeddings (small ones, of positions or rotations, may need their bits). All else, residual streams, norms and softmax, stays f32.
     Example: `test/Transforms/kernel-narrow-types.mlir`.
   }];
+  let options = [Option<"minTableBytes", "min-table-bytes", "int64_t",
+                        "1 << 20", "size from which tables are rounded">];
   let statistics = [
     Statistic<"numProducts", "products", "Products on bf16">,
     Statistic<"numAttentions", "attentions", "Attentions on bf16">,
-    Statistic<"numResults", "results", "Results made in bf16">];
+    Statistic<"numResults", "results", "Results made in bf16">,
+    Statistic<"numTables", "tables", "Tables rounded">];
   let dependentDialects = ["mlir::arith::ArithDialect",
                            "mlir::linalg::LinalgDialect",
                            "mlir::tensor::TensorDialect"];
