@@ -65,6 +65,7 @@ sparse_opt::translateToLLVM(ModuleOp module, const TargetInfo &target,
     if (function.isDeclaration())
       continue;
     function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("tune-cpu", target.tuneCpu);
     if (!target.features.empty())
       function.addFnAttr("target-features", target.features);
     function.addFnAttr("prefer-vector-width",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "sparse-opt/Pipelines/Registration.h"
 #include "dialects/Kernel/KernelBufferization.h"
+#include "mlir/Dialect/AMX/Transforms.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -13,6 +14,7 @@ void sparse_opt::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   mlir::registerAllToLLVMIRTranslations(registry);
+  mlir::registerConvertAMXToLLVMInterface(registry);
   registry.insert<onnx::OnnxDialect, ffn::FfnDialect, kernel::KernelDialect>();
   kernel::registerBufferizableOpInterfaceExternalModels(registry);
 }

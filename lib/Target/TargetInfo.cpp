@@ -13,15 +13,25 @@ using namespace sparse_opt;
 // Generic levels are tuned as a recent core of that level: the "x86-64-v4"
 // CPU model of LLVM prefers 256-bit vectors, which halves the product's speed.
 // Widening needs registers for both halves of a pair, so its tiles are lower.
+// The last row has no instructions but those that its bits stand for: the
+// loader checks the bits, and a virtual machine may hide others.
 static const TargetInfo targets[] = {
-    {"x86-64-v3", SO_ISA_X86_64_V3, "x86-64-v3", "", 256, /*f32Tile=*/{6, 1},
+    {"x86-64-v3", SO_ISA_X86_64_V3, "x86-64-v3", "", "x86-64-v3", 256,
+     /*f32Tile=*/{6, 1},
      /*bf16Tile=*/{4, 1}, /*rowCacheBytes=*/768 << 10, TargetInfo::Bf16::Widen},
     {"x86-64-v4", SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4, "x86-64-v4",
-     "-prefer-256-bit", 512, /*f32Tile=*/{14, 2}, /*bf16Tile=*/{12, 2},
+     "-prefer-256-bit", "x86-64-v4", 512, /*f32Tile=*/{14, 2},
+     /*bf16Tile=*/{12, 2},
      /*rowCacheBytes=*/768 << 10, TargetInfo::Bf16::Widen},
     {"x86-64-v4-bf16", SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4 | SO_ISA_AVX512_BF16,
-     "x86-64-v4", "+avx512bf16,-prefer-256-bit", 512, /*f32Tile=*/{14, 2},
+     "x86-64-v4", "+avx512bf16,-prefer-256-bit", "x86-64-v4", 512,
+     /*f32Tile=*/{14, 2},
      /*bf16Tile=*/{14, 2}, /*rowCacheBytes=*/768 << 10, TargetInfo::Bf16::Dot},
+    {"sapphirerapids",
+     SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4 | SO_ISA_AVX512_BF16 | SO_ISA_AMX_BF16,
+     "x86-64-v4", "+avx512bf16,+amx-tile,+amx-bf16,-prefer-256-bit",
+     "sapphirerapids", 512, /*f32Tile=*/{14, 2}, /*bf16Tile=*/{14, 2},
+     /*rowCacheBytes=*/768 << 10, TargetInfo::Bf16::Tiles, /*tiles=*/{2, 2}},
 };
 
 llvm::ArrayRef<TargetInfo> sparse_opt::getTargets() { return targets; }
@@ -46,6 +56,8 @@ static uint64_t hostIsaBits() {
     bits |= SO_ISA_X86_64_V4;
   if (has({"avx512bf16"}))
     bits |= SO_ISA_AVX512_BF16;
+  if (has({"amx-tile", "amx-bf16"}))
+    bits |= SO_ISA_AMX_BF16;
   return bits;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelJit.h"
+#include "TileEmulation.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
@@ -8,10 +9,13 @@
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "sparse-opt/Pipelines/Registration.h"
+#include "sparse-opt/Runtime/ModelAbi.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include <sys/syscall.h>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -28,6 +32,24 @@ static const DialectRegistry &registry() {
   return *all;
 }
 
+/// What runs the code for `target` here.
+static const TargetInfo &machineFor(const TargetInfo &target) {
+  return isEmulated(target) ? *lookupTarget("x86-64-v4-bf16") : target;
+}
+
+bool sparse_opt::isEmulated(const TargetInfo &target) {
+  return target.isaBits & SO_ISA_AMX_BF16 && !hostRuns(target);
+}
+
+bool sparse_opt::canRun(const TargetInfo &target) {
+  if (!hostRuns(machineFor(target)))
+    return false;
+  // Linux asks to be asked.
+  constexpr int requestPermission = 0x1023, tileData = 18;
+  return isEmulated(target) || !(target.isaBits & SO_ISA_AMX_BF16) ||
+         syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+}
+
 static void lower(ModuleOp module, const TargetInfo &target) {
   auto run = [&](const std::string &pipeline) {
     PassManager pm(module.getContext());
@@ -41,17 +63,21 @@ static void lower(ModuleOp module, const TargetInfo &target) {
     OpBuilder atEnd(alloc->getBlock()->getTerminator());
     memref::DeallocOp::create(atEnd, alloc.getLoc(), alloc);
   });
+  if (isEmulated(target))
+    emulateTiles(module);
   run("canonicalize,cse,convert-vector-to-scf{full-unroll=true},"
       "convert-scf-to-cf,expand-strided-metadata,lower-affine,"
       "convert-math-to-llvm,convert-vector-to-llvm{enable-x86vector},"
       "convert-to-llvm,reconcile-unrealized-casts,llvm-legalize-bf16-masks");
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
+                     StringRef tuneCpu) {
   module.setTargetTriple(machine.getTargetTriple());
   module.setDataLayout(machine.createDataLayout());
   for (llvm::Function &function : module) {
     function.addFnAttr("target-cpu", machine.getTargetCPU());
+    function.addFnAttr("tune-cpu", tuneCpu);
     function.addFnAttr("target-features", machine.getTargetFeatureString());
   }
   llvm::LoopAnalysisManager loops;
@@ -79,14 +105,15 @@ KernelJit::KernelJit(StringRef text, const TargetInfo &target) {
 
   auto builder =
       llvm::cantFail(llvm::orc::JITTargetMachineBuilder::detectHost());
-  builder.setCPU(target.cpu.str());
-  builder.getFeatures() = llvm::SubtargetFeatures(target.features);
+  const TargetInfo &machineInfo = machineFor(target);
+  builder.setCPU(machineInfo.cpu.str());
+  builder.getFeatures() = llvm::SubtargetFeatures(machineInfo.features);
   builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
   auto machine = llvm::cantFail(builder.createTargetMachine());
   auto llvmContext = std::make_unique<llvm::LLVMContext>();
   std::unique_ptr<llvm::Module> llvmModule =
       translateModuleToLLVMIR(*module, *llvmContext);
-  optimize(*llvmModule, *machine);
+  optimize(*llvmModule, *machine, machineInfo.tuneCpu);
   jit = llvm::cantFail(llvm::orc::LLJITBuilder()
                            .setJITTargetMachineBuilder(std::move(builder))
                            .create());

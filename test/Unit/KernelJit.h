@@ -10,6 +10,12 @@
 
 namespace sparse_opt {
 
+/// True when code for `target` runs here: as it is, or with vector code in
+/// place of its tile instructions (see TileEmulation.h).
+bool canRun(const TargetInfo &target);
+/// True when the latter.
+bool isEmulated(const TargetInfo &target);
+
 /// A memref argument as compiled code takes it (a pointer to this).
 template <int rank> struct MemRef {
   void *allocated, *aligned;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Generated kernels against a scalar reference in double precision, for every
-// target that this machine runs.
+// target that this machine runs; tile instructions that it lacks are emulated.
 #include "KernelJit.h"
 #include "KernelText.h"
 #include <cmath>
 #include <gtest/gtest.h>
+#include <iostream>
 #include <random>
+#include <sys/mman.h>
 
 using namespace sparse_opt;
 
@@ -62,8 +64,11 @@ class Kernels : public testing::TestWithParam<const char *> {
 protected:
   void SetUp() override {
     target = lookupTarget(GetParam());
-    if (!hostRuns(*target))
+    if (!canRun(*target))
       GTEST_SKIP() << "this machine doesn't run " << GetParam();
+    if (isEmulated(*target))
+      std::cout << "[ EMULATED ] tile instructions of " << GetParam() << "\n";
+    RecordProperty("tiles", isEmulated(*target) ? "emulated" : "native");
   }
 
   /// Runs `rows` rows; every element is compared, and what lies behind the
@@ -174,24 +179,73 @@ TEST_P(Kernels, Bf16ProductOfEveryDepthAndWidth) {
     }
 }
 
+/// A copy of some elements, behind which no memory can be read.
+template <typename T> class Guarded {
+public:
+  explicit Guarded(const std::vector<T> &values) {
+    const size_t page = 4096, bytes = values.size() * sizeof(T);
+    size = (bytes + page - 1) / page * page + page;
+    base = static_cast<char *>(mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mprotect(base + size - page, page, PROT_NONE);
+    begin = reinterpret_cast<T *>(base + size - page - bytes);
+    std::copy(values.begin(), values.end(), begin);
+  }
+  ~Guarded() { munmap(base, size); }
+  const T *data() const { return begin; }
+
+private:
+  char *base;
+  size_t size;
+  T *begin;
+};
+
+TEST_P(Kernels, Bf16ProductReadsNothingBehindItsOperands) {
+  for (auto [k, n] : {std::pair(45, 20), std::pair(64, 80)}) {
+    KernelJit jit(productText(k, n, Epilogue::Bias, /*isBf16=*/true), *target);
+    int64_t panels = (n + 15) / 16, pairs = (k + 1) / 2;
+    Guarded<uint16_t> weight(packBf16(random(k * n), k, n));
+    Guarded<float> bias(random(n));
+    for (int64_t rows : {1, 2, 15, 16, 17, 31, 32, 47, 130}) {
+      Guarded<uint16_t> x(toBf16(random(rows * k)));
+      Guarded<float> residual(random(rows * n)), out(random(rows * n));
+      jit.call("f", memRef(x.data(), rows, k),
+               memRef(weight.data(), panels, pairs, 16, 2),
+               memRef(bias.data(), n), memRef(residual.data(), rows, n),
+               memRef(out.data(), rows, n));
+    }
+  }
+}
+
 /// One element is one chain of additions: the same whichever rows share its
 /// tile.
 TEST_P(Kernels, RowsDoNotChangeAResult) {
   const int64_t k = 100, n = 48, rows = 60;
-  KernelJit jit(productText(k, n, Epilogue::Gelu), *target);
-  std::vector<float> x = random(rows * k), weight = pack(random(k * n), k, n),
-                     bias = random(n), together(rows * n), alone(n);
-  auto run = [&](const float *x, int64_t rows, float *out) {
-    jit.call("f", memRef(x, rows, k), memRef(weight.data(), n / 16, k, 16),
-             memRef(bias.data(), n), memRef(bias.data(), rows, n),
-             memRef(out, rows, n));
+  auto compare = [&](bool isBf16, const auto &x, const auto &weight,
+                     auto view) {
+    KernelJit jit(productText(k, n, Epilogue::Gelu, isBf16), *target);
+    std::vector<float> bias = random(n), together(rows * n), alone(rows * n);
+    auto run = [&](int64_t first, int64_t rows, float *out) {
+      jit.call("f", memRef(x.data() + first * k, rows, k), view(weight),
+               memRef(bias.data(), n), memRef(bias.data(), rows, n),
+               memRef(out, rows, n));
+    };
+    run(0, rows, together.data());
+    for (int64_t count : {1, 5, 20}) {
+      for (int64_t first = 0; first < rows; first += count)
+        run(first, count, alone.data() + first * n);
+      for (int64_t i = 0; i < rows * n; ++i)
+        ASSERT_EQ(alone[i], together[i]) << "row " << i / n;
+    }
   };
-  run(x.data(), rows, together.data());
-  for (int64_t r = 0; r < rows; ++r) {
-    run(x.data() + r * k, 1, alone.data());
-    for (int64_t c = 0; c < n; ++c)
-      ASSERT_EQ(alone[c], together[r * n + c]) << "row " << r;
-  }
+  std::vector<float> x = random(rows * k), weight = random(k * n);
+  compare(false, x, pack(weight, k, n), [&](const std::vector<float> &packed) {
+    return memRef(packed.data(), n / 16, k, 16);
+  });
+  compare(true, toBf16(x), packBf16(weight, k, n),
+          [&](const std::vector<uint16_t> &packed) {
+            return memRef(packed.data(), n / 16, k / 2, 16, 2);
+          });
 }
 
 /// The epilogue's function on each of `x`, through a product by one.
@@ -401,7 +455,7 @@ TEST_P(Kernels, BatchDoesNotChangeAResult) {
 
 INSTANTIATE_TEST_SUITE_P(Targets, Kernels,
                          testing::Values("x86-64-v3", "x86-64-v4",
-                                         "x86-64-v4-bf16"),
+                                         "x86-64-v4-bf16", "sapphirerapids"),
                          [](const auto &info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

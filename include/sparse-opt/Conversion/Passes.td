@@ -183,13 +183,16 @@ def ConvertKernelToVector
     Each region op on memrefs becomes an `scf.parallel` (attribute
     `kernel.grain`: iterations worth a thread) over calls of private
     micro-kernels and a vectorised epilogue. Register tiles come from the
-    target's row of the table in `sparse-opt/Target/TargetInfo.h`. Every output
-    element is one chain of fused multiply-adds in ascending k, so results
-    don't depend on rows, threads or tiles. `math.exp` and `math.erf` of f32
-    in a region become polynomials (errors 2e-7 relative and 6e-7 absolute).
+    target's row of the table in `sparse-opt/Target/TargetInfo.h`; products of
+    bf16 on a target with tile registers become ops of dialect `amx`. Every
+    output element is one chain of fused multiply-adds in ascending k, on tile
+    registers one of sums of 32 products, so results don't depend on rows,
+    threads or tiles. `math.exp` and `math.erf` of f32 in a region become
+    polynomials (errors 2e-7 relative and 6e-7 absolute).
     It fails on an unknown target and on operands whose last dimension isn't
     contiguous.
-    Example: `test/Conversion/convert-kernel-to-vector.mlir`.
+    Examples: `test/Conversion/convert-kernel-to-vector.mlir` and
+    `convert-kernel-to-vector-tiles.mlir`.
   }];
   let options = [Option<"target", "target", "std::string", "\"x86-64-v3\"",
                         "name of the target, as for --march">];
@@ -197,10 +200,11 @@ def ConvertKernelToVector
     Statistic<"numProducts", "products", "Products lowered">,
     Statistic<"numAttentions", "attentions", "Attentions lowered">];
   let dependentDialects = [
-    "mlir::arith::ArithDialect", "mlir::func::FuncDialect",
-    "mlir::LLVM::LLVMDialect", "mlir::math::MathDialect",
-    "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
-    "mlir::vector::VectorDialect", "mlir::x86vector::X86VectorDialect"];
+    "mlir::amx::AMXDialect", "mlir::arith::ArithDialect",
+    "mlir::func::FuncDialect", "mlir::LLVM::LLVMDialect",
+    "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
+    "mlir::scf::SCFDialect", "mlir::vector::VectorDialect",
+    "mlir::x86vector::X86VectorDialect"];
 }
 
 def KernelExpandReshapes : Pass<"kernel-expand-reshapes"> {

@@ -14,14 +14,16 @@
 namespace sparse_opt {
 
 struct TargetInfo {
-  /// How products multiply bf16: as f32, element by element, or by dot
-  /// products of pairs (VDPBF16PS).
-  enum class Bf16 { Widen, Dot };
+  /// How products multiply bf16: as f32, element by element, by dot products
+  /// of pairs (VDPBF16PS), or by tiles (AMX). Attention's take dot products
+  /// where products take tiles.
+  enum class Bf16 { Widen, Dot, Tiles };
 
   llvm::StringRef name;     ///< "x86-64-v4"
   uint64_t isaBits;         ///< SO_ISA_* that the CPU must have
   llvm::StringRef cpu;      ///< LLVM's -mcpu
   llvm::StringRef features; ///< LLVM's -mattr on top of `cpu`, may be empty
+  llvm::StringRef tuneCpu;  ///< whose timings LLVM schedules for
   unsigned vectorBits;      ///< width of one register
   /// Register tile of a matrix product: rows, and 16-column panels.
   struct Tile {
@@ -32,6 +34,9 @@ struct TargetInfo {
   /// product that it visits once per panel.
   unsigned rowCacheBytes;
   Bf16 bf16;
+  /// Of Bf16::Tiles: tiles of the left operand and panels that are multiplied
+  /// with each other at a time, `rows * panels` accumulators.
+  Tile tiles = {};
 
   unsigned f32Lanes() const { return vectorBits / 32; }
   const Tile &tile(bool ofBf16) const { return ofBf16 ? bf16Tile : f32Tile; }

@@ -3,6 +3,7 @@
 // The pass: looks the target up and lowers every region op. The code itself
 // comes from ProductToVector.cpp, AttentionToVector.cpp and MicroKernel.cpp.
 #include "Lowerings.h"
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

@@ -178,7 +178,7 @@ private:
   using Factor = SmallVector<Value, 2>;
 
   Factor factor(Value elements) {
-    if (!kernel.isBf16 || bf16 == TargetInfo::Bf16::Dot)
+    if (!kernel.isBf16 || bf16 != TargetInfo::Bf16::Widen)
       return {elements};
     auto bits = VectorType::get(lanes, b.getI32Type());
     auto floats = VectorType::get(lanes, b.getF32Type());
@@ -215,7 +215,7 @@ private:
   }
 
   Value multiplyAdd(const Factor &row, const Factor &column, Value sum) {
-    if (kernel.isBf16 && bf16 == TargetInfo::Bf16::Dot)
+    if (kernel.isBf16 && bf16 != TargetInfo::Bf16::Widen)
       return x86vector::DotBF16Op::create(b, sum, row.front(), column.front());
     for (auto [x, y] : llvm::zip_equal(row, column))
       sum = vector::FMAOp::create(b, x, y, sum);
@@ -244,19 +244,12 @@ private:
 // The functions
 //===----------------------------------------------------------------------===//
 
-func::FuncOp MicroKernels::get(const MicroKernel &kernel) {
-  std::string name = kernel.name();
+func::FuncOp
+MicroKernels::get(const std::string &name, ArrayRef<Type> inputs,
+                  llvm::function_ref<void(Emitter &, func::FuncOp)> emit) {
   if (auto known = symbols.lookup<func::FuncOp>(name))
     return known;
   MLIRContext *context = module.getContext();
-  SmallVector<Type> inputs = {kernel.leftType(context),
-                              kernel.rightType(context),
-                              kernel.tileType(context)};
-  if (ShapedType::isDynamic(kernel.depth))
-    inputs.push_back(IndexType::get(context));
-  else if (kernel.prefetched)
-    inputs.push_back(kernel.nextType(context));
-
   Emitter b(module.getLoc(), context);
   auto function = func::FuncOp::create(
       b, name, FunctionType::get(context, inputs, TypeRange()));
@@ -268,9 +261,23 @@ func::FuncOp MicroKernels::get(const MicroKernel &kernel) {
   function->setAttr("passthrough", b.getStrArrayAttr({"noinline"}));
   symbols.insert(function);
   b.setInsertionPointToStart(function.addEntryBlock());
-  BodyEmitter(b, kernel, target, function).emit();
+  emit(b, function);
   func::ReturnOp::create(b);
   return function;
+}
+
+func::FuncOp MicroKernels::get(const MicroKernel &kernel) {
+  MLIRContext *context = module.getContext();
+  SmallVector<Type> inputs = {kernel.leftType(context),
+                              kernel.rightType(context),
+                              kernel.tileType(context)};
+  if (ShapedType::isDynamic(kernel.depth))
+    inputs.push_back(IndexType::get(context));
+  else if (kernel.prefetched)
+    inputs.push_back(kernel.nextType(context));
+  return get(kernel.name(), inputs, [&](Emitter &b, func::FuncOp function) {
+    BodyEmitter(b, kernel, target, function).emit();
+  });
 }
 
 void MicroKernels::call(Emitter &b, const MicroKernel &kernel, Value left,

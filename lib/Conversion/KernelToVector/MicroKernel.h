@@ -54,6 +54,11 @@ public:
             mlir::Value right, mlir::Value tile, mlir::Value depth,
             mlir::Value next);
 
+  /// The private function `name`, its body made by `emit` when there is none.
+  mlir::func::FuncOp
+  get(const std::string &name, llvm::ArrayRef<mlir::Type> inputs,
+      llvm::function_ref<void(Emitter &, mlir::func::FuncOp)> emit);
+
 private:
   mlir::func::FuncOp get(const MicroKernel &kernel);
 

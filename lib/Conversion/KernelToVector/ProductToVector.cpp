@@ -4,8 +4,10 @@
 // group inner so that few rows are split by weights and each thread streams
 // its share once. Inside, row blocks of nearly equal height call the
 // micro-kernel into a tile in first-level cache, and the epilogue runs over
-// the tile. The register tile and cache sizes are the target's.
+// the tile. With tile registers one call takes all rows of the superblock. The
+// register tile and cache sizes are the target's.
 #include "Lowerings.h"
+#include "TileKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -27,8 +29,13 @@ public:
     rowStride = x.getStridesAndOffset().first[0];
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     panels = llvm::divideCeil(columns, panelColumns);
+    byTiles = isBf16 && target.bf16 == TargetInfo::Bf16::Tiles;
     tileRows = target.tile(isBf16).rows;
-    tilePanels = std::min<int64_t>(target.tile(isBf16).panels, panels);
+    tilePanels = target.tile(isBf16).panels;
+    if (byTiles) // as many accumulators as a block of tiles has
+      tilePanels = target.tiles.rows * target.tiles.panels;
+    tilePanels = std::min<int64_t>(tilePanels, panels);
+    bufferRows = byTiles ? rowsASuperblock() : tileRows;
   }
 
   void lower();
@@ -42,7 +49,10 @@ private:
     bool masked;
   };
 
+  Emitter::Part superblockRows(Value rows, Value superblocks, Value superblock);
+  Value leftView(MemRefType type, Value firstRow, Value rows);
   void emitGroup(Group group, Emitter::Part rows);
+  void emitTiledGroup(Group group, Emitter::Part rows);
   void emitKernelCalls(Group group, Value blocks, Value block, Value firstRow,
                        Value rows);
   void emitSwitch(Group group, Value rows, unsigned least, Value left,
@@ -58,10 +68,10 @@ private:
   MicroKernels &kernels;
   const TargetInfo &target;
   Emitter b;
-  bool isBf16;
+  bool isBf16, byTiles;
   int64_t depth, columns, panels, rowStride;
-  unsigned tileRows, tilePanels;
-  Value tile;
+  unsigned tileRows, tilePanels, bufferRows;
+  Value tile; ///< f32 sums, panels x bufferRows x 16
 };
 
 } // namespace
@@ -81,6 +91,19 @@ int64_t ProductLowering::grain() const {
   return std::max<int64_t>(1, (64 << 10) / groupBytes);
 }
 
+/// Whole row tiles up to the last one. There are at least two in each of
+/// several superblocks, so that none has fewer rows than a tile.
+Emitter::Part ProductLowering::superblockRows(Value rows, Value superblocks,
+                                              Value superblock) {
+  if (!byTiles)
+    return b.balancedPart(rows, superblocks, superblock);
+  constexpr int64_t height = TileKernel::tileRows;
+  Emitter::Part tiles =
+      b.balancedPart(b.ceilDiv(rows, height), superblocks, superblock);
+  Value begin = b.mul(tiles.begin, height);
+  return {begin, b.min(b.mul(tiles.size, height), b.sub(rows, begin))};
+}
+
 void ProductLowering::lower() {
   Value rows = b.size(op.getX(), 0);
   Value superblocks = b.ceilDiv(rows, rowsASuperblock());
@@ -94,11 +117,12 @@ void ProductLowering::lower() {
   parallel->setAttr("kernel.grain", b.getI64IntegerAttr(grain()));
   b.setInsertionPointToStart(parallel.getBody());
   tile = memref::AllocaOp::create(
-      b, MemRefType::get({tilePanels, tileRows, panelColumns}, b.getF32Type()),
+      b,
+      MemRefType::get({tilePanels, bufferRows, panelColumns}, b.getF32Type()),
       b.getI64IntegerAttr(64));
   Value superblock = parallel.getInductionVars()[0];
   Value group = parallel.getInductionVars()[1];
-  Emitter::Part part = b.balancedPart(rows, superblocks, superblock);
+  Emitter::Part part = superblockRows(rows, superblocks, superblock);
   auto emitFull = [&] {
     emitGroup({b.mul(group, tilePanels), tilePanels, false}, part);
   };
@@ -118,6 +142,8 @@ void ProductLowering::lower() {
 
 /// All rows of one superblock times one panel group.
 void ProductLowering::emitGroup(Group group, Emitter::Part rows) {
+  if (byTiles)
+    return emitTiledGroup(group, rows);
   Value blocks = b.ceilDiv(rows.size, tileRows);
   b.loop(blocks, 1, [&](Value block) {
     Emitter::Part part = b.balancedPart(rows.size, blocks, block);
@@ -127,21 +153,58 @@ void ProductLowering::emitGroup(Group group, Emitter::Part rows) {
   });
 }
 
+/// `rows` rows of x from `firstRow` on.
+Value ProductLowering::leftView(MemRefType type, Value firstRow, Value rows) {
+  SmallVector<Value> dynamic = {rows};
+  if (ShapedType::isDynamic(rowStride))
+    dynamic.push_back(
+        memref::ExtractStridedMetadataOp::create(b, op.getX()).getStrides()[0]);
+  return b.at(op.getX(), {firstRow, b.index(0)}, type, dynamic);
+}
+
+/// One call for all rows, by whole row tiles where there is one.
+void ProductLowering::emitTiledGroup(Group group, Emitter::Part rows) {
+  MLIRContext *context = op.getContext();
+  TileKernel kernel;
+  kernel.panels = group.count;
+  kernel.depth = depth;
+  kernel.leftStride = rowStride;
+  kernel.rowsInSums = bufferRows;
+  Value zero = b.index(0);
+  TileOperands operands;
+  operands.left = leftView(kernel.leftType(context), rows.begin, rows.size);
+  operands.right = b.at(op.getWeight(), group.first, kernel.rightType(context));
+  operands.sums = b.at(tile, {zero, zero, zero}, kernel.sumsType(context));
+  operands.rows = rows.size;
+  if (kernel.hasTail()) {
+    auto scratch = [&](MemRefType type) {
+      return memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
+    };
+    operands.leftTail = scratch(kernel.leftTailType(context));
+    operands.rightTail = scratch(kernel.rightTailType(context));
+    emitTails(b, kernel, operands);
+  }
+  auto call = [&](unsigned height) {
+    kernel.rows = height;
+    callTileKernel(b, kernels, kernel, operands);
+  };
+  b.ifElse(
+      b.less(rows.size, b.index(TileKernel::tileRows)),
+      [&] { b.switchOver(rows.size, 1, TileKernel::tileRows - 1, call); },
+      [&] { call(TileKernel::tileRows); });
+  emitEpilogue(group, rows.begin, rows.size);
+}
+
 /// The weights come from far away, so the micro-kernel fetches the next
 /// group's panels: all of them when there is one row block, else each block
 /// one of them in turn.
 void ProductLowering::emitKernelCalls(Group group, Value blocks, Value block,
                                       Value firstRow, Value rows) {
-  SmallVector<Value> dynamic = {rows};
-  if (ShapedType::isDynamic(rowStride))
-    dynamic.push_back(
-        memref::ExtractStridedMetadataOp::create(b, op.getX()).getStrides()[0]);
   MicroKernel shape;
   shape.isBf16 = isBf16;
   shape.depth = depth;
   shape.leftStride = rowStride;
-  Value left = b.at(op.getX(), {firstRow, b.index(0)},
-                    shape.leftType(op.getContext()), dynamic);
+  Value left = leftView(shape.leftType(op.getContext()), firstRow, rows);
   Value last = b.index(panels - group.count);
   Value next = b.min(b.add(group.first, group.count), last);
   Value single = b.equal(blocks, b.index(1));
