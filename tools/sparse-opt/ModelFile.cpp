@@ -64,6 +64,12 @@ json::Value ModelFile::getManifest() const {
   return nullptr;
 }
 
+std::string ModelFile::getDtype() const {
+  json::Value manifest = getManifest();
+  const json::Object *object = manifest.getAsObject();
+  return object ? object->getString("dtype").value_or("f32").str() : "f32";
+}
+
 Expected<Instance> Instance::create(const ModelFile &model, unsigned threads) {
   const sparse_opt_api &api = model.getApi();
   sparse_opt_options options = {};

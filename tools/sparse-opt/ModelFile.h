@@ -27,6 +27,8 @@ public:
   llvm::ArrayRef<sparse_opt_tensor_info> getOutputs() const;
   /// The parsed manifest; null when it is malformed.
   llvm::json::Value getManifest() const;
+  /// What it computes in: "f32" or "bf16".
+  std::string getDtype() const;
 
 private:
   std::string path;
