@@ -17,7 +17,13 @@
 // CHECK: vector.store
 // CHECK: kernel.grain = 64 : i64
 // V3-LABEL: @whole_panels
-// V3: call @kernel_f32_r1_p1_k8_l8_t96_16_f1
+// Up to two rows take wider groups, so fewer of them.
+// V3: %[[THIN:.+]] = arith.cmpi ult, %{{.+}}, %c3
+// V3: %[[GROUPS:.+]] = arith.select %[[THIN]], %c3, %c6
+// V3: scf.if %[[THIN]]
+// V3: call @kernel_f32_r1_p2_k8_l8_t96_16_f2
+// V3: call @kernel_f32_r2_p2_k8_l8_t96_16_f2
+// V3: call @kernel_f32_r3_p1_k8_l8_t96_16_f1
 // V3: arith.addf %{{.+}}, %{{.+}} : vector<8xf32>
 func.func @whole_panels(%x: memref<?x8xf32>, %w: memref<6x8x16xf32>, %b: memref<96xf32>, %out: memref<?x96xf32>) {
   kernel.product %x, %w epilogue(%b : memref<96xf32>) outs(%out : memref<?x96xf32>) {
@@ -41,6 +47,17 @@ func.func @partial_panel(%x: memref<?x8xf32>, %w: memref<3x8x16xf32>, %out: memr
   ^bb0(%acc: f32):
     kernel.yield %acc : f32
   } : memref<?x8xf32>, memref<3x8x16xf32>
+  return
+}
+
+// A single row block prefetches 64 lines ahead, at the end in the next group.
+// CHECK-LABEL: @long_panels
+// CHECK: call @kernel_f32_r1_p1_k100_l100_t224_16_f1_a64
+func.func @long_panels(%x: memref<?x100xf32>, %w: memref<1x100x16xf32>, %out: memref<?x16xf32>) {
+  kernel.product %x, %w outs(%out : memref<?x16xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<?x100xf32>, memref<1x100x16xf32>
   return
 }
 
@@ -98,8 +115,17 @@ func.func @attention(%q: memref<?x?x12x32xf32>, %mask: memref<?x1x1x?xf32>, %out
 // CHECK-LABEL: func.func private @kernel_f32_r7_p2_k8_l8_t224_16_f1
 // CHECK-SAME: llvm.linkage = #llvm.linkage<internal>
 // CHECK: scf.for
-// CHECK-COUNT-2: vector.load
 // CHECK: memref.prefetch
+// CHECK-COUNT-2: vector.load
 // CHECK-COUNT-14: vector.fma
 // CHECK-NOT: vector.fma
 // CHECK: scf.yield
+
+// CHECK-LABEL: func.func private @kernel_f32_r1_p1_k100_l100_t224_16_f1_a64
+// CHECK-SAME: (%{{.+}}: memref<{{.+}}>, %[[W:.+]]: memref<1x100x16xf32, {{.+}}>, %{{.+}}: memref<{{.+}}>, %[[NEXT:.+]]: memref
+// CHECK: scf.for %[[I:.+]] = %c0 to %c36
+// CHECK: %[[AHEAD:.+]] = arith.addi %[[I]], %c64
+// CHECK: memref.prefetch %[[W]][%c0, %[[AHEAD]], %c0]
+// CHECK: scf.for %[[J:.+]] = %c36 to %c100
+// CHECK: %[[BEHIND:.+]] = arith.subi %[[J]], %c36
+// CHECK: memref.prefetch %[[NEXT]][%c0, %[[BEHIND]], %c0]

@@ -50,14 +50,20 @@ bool sparse_opt::canRun(const TargetInfo &target) {
          syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
 }
 
-static void lower(ModuleOp module, const TargetInfo &target) {
-  auto run = [&](const std::string &pipeline) {
-    PassManager pm(module.getContext());
-    if (failed(parsePassPipeline(pipeline, pm)) || failed(pm.run(module)))
-      llvm::report_fatal_error("a kernel doesn't compile");
-  };
-  run("convert-kernel-to-vector{target=" + target.name.str() + "}");
-  run("expand-math{target=" + target.name.str() + "}");
+static void run(ModuleOp module, const std::string &pipeline) {
+  PassManager pm(module.getContext());
+  if (failed(parsePassPipeline(pipeline, pm)) || failed(pm.run(module)))
+    llvm::report_fatal_error("a kernel doesn't compile");
+}
+
+static void lowerModel(ModuleOp module, const TargetInfo &target) {
+  run(module, "kernel-target-pipeline{target=" + target.name.str() +
+                  "},kernel-llvm-pipeline");
+}
+
+static void lowerKernels(ModuleOp module, const TargetInfo &target) {
+  run(module, "convert-kernel-to-vector{target=" + target.name.str() + "}");
+  run(module, "expand-math{target=" + target.name.str() + "}");
   // Stands in for the arena: scratch lives for one iteration.
   module.walk([](memref::AllocOp alloc) {
     OpBuilder atEnd(alloc->getBlock()->getTerminator());
@@ -65,7 +71,8 @@ static void lower(ModuleOp module, const TargetInfo &target) {
   });
   if (isEmulated(target))
     emulateTiles(module);
-  run("canonicalize,cse,convert-vector-to-scf{full-unroll=true},"
+  run(module,
+      "canonicalize,cse,convert-vector-to-scf{full-unroll=true},"
       "convert-scf-to-cf,expand-strided-metadata,lower-affine,"
       "convert-math-to-llvm,convert-vector-to-llvm{enable-x86vector},"
       "convert-to-llvm,reconcile-unrealized-casts,llvm-legalize-bf16-masks");
@@ -94,14 +101,17 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
       .run(module, modules);
 }
 
-KernelJit::KernelJit(StringRef text, const TargetInfo &target) {
+KernelJit::KernelJit(StringRef text, const TargetInfo &target, Form form)
+    : suffix(target.name) {
+  llvm::replace(suffix, '-', '_');
   MLIRContext context(registry(), MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   OwningOpRef<ModuleOp> module =
       parseSourceString<ModuleOp>(text, ParserConfig(&context));
   if (!module)
     llvm::report_fatal_error("a kernel doesn't parse");
-  lower(*module, target);
+  form == Form::Model ? lowerModel(*module, target)
+                      : lowerKernels(*module, target);
 
   auto builder =
       llvm::cantFail(llvm::orc::JITTargetMachineBuilder::detectHost());
@@ -121,7 +131,10 @@ KernelJit::KernelJit(StringRef text, const TargetInfo &target) {
       std::move(llvmModule), std::move(llvmContext))));
 }
 
-void *KernelJit::address(const char *function) {
-  return llvm::cantFail(jit->lookup(std::string("_mlir_ciface_") + function))
-      .toPtr<void *>();
+void *KernelJit::entry(StringRef name) {
+  return address(("sparse_opt_" + name + "_" + suffix).str());
+}
+
+void *KernelJit::address(const std::string &symbol) {
+  return llvm::cantFail(jit->lookup(symbol)).toPtr<void *>();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Runs kernel ops on memrefs in this process: the target's kernel lowering,
-// upstream's passes for the rest, parallel loops in order on one thread.
+// upstream's passes for the rest, parallel loops in order on one thread; or a
+// model as artefacts hold it, on whatever threads its caller has.
 #ifndef SPARSE_OPT_TEST_UNIT_KERNELJIT_H
 #define SPARSE_OPT_TEST_UNIT_KERNELJIT_H
 #include "sparse-opt/Target/TargetInfo.h"
@@ -39,16 +40,27 @@ MemRef<sizeof...(Size)> memRef(const T *data, Size... sizes) {
 
 class KernelJit {
 public:
+  /// Kernels: functions with the attribute `llvm.emit_c_interface`, run by
+  /// `call`. Model: what stage `vector` starts from for one target, run through
+  /// `entry`.
+  enum class Form { Kernels, Model };
+
   /// Compiles a module's text for `target`; aborts with a message when that
-  /// fails. Functions need the attribute `llvm.emit_c_interface`.
-  KernelJit(llvm::StringRef module, const TargetInfo &target);
+  /// fails.
+  KernelJit(llvm::StringRef module, const TargetInfo &target,
+            Form form = Form::Kernels);
 
   template <typename... Args> void call(const char *function, Args... args) {
-    reinterpret_cast<void (*)(Args *...)>(address(function))(&args...);
+    reinterpret_cast<void (*)(Args *...)>(address(
+        std::string("_mlir_ciface_") + function))(&args...);
   }
 
+  /// "plan" or "run" of ModelAbi.h.
+  void *entry(llvm::StringRef name);
+
 private:
-  void *address(const char *function);
+  void *address(const std::string &symbol);
+  std::string suffix;
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 

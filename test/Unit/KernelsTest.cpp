@@ -217,6 +217,23 @@ TEST_P(Kernels, Bf16ProductReadsNothingBehindItsOperands) {
   }
 }
 
+/// Prefetches of a lone row block move to the next group's panels on the way.
+TEST_P(Kernels, ProductAroundThePrefetchDistance) {
+  for (int64_t lines :
+       {target->prefetchLines - 1, target->prefetchLines,
+        target->prefetchLines + 1, 2 * target->prefetchLines + 1}) {
+    Product product(lines, 70, Epilogue::Bias);
+    KernelJit jit(productText(lines, 70, Epilogue::Bias), *target);
+    Product narrow(2 * lines - 1, 70, Epilogue::Bias, /*isBf16=*/true);
+    KernelJit narrowJit(
+        productText(narrow.k, 70, Epilogue::Bias, /*isBf16=*/true), *target);
+    for (int64_t rows : {1, 2, 3, 5}) {
+      check(jit, product, pack(product.weight, lines, 70), rows);
+      check(narrowJit, narrow, packBf16(narrow.weight, narrow.k, 70), rows);
+    }
+  }
+}
+
 /// One element is one chain of additions: the same whichever rows share its
 /// tile.
 TEST_P(Kernels, RowsDoNotChangeAResult) {

@@ -30,9 +30,14 @@ struct TargetInfo {
     unsigned rows, panels;
   };
   Tile f32Tile, bf16Tile;
+  /// Tile of products with at most that many rows: weights stream fastest
+  /// through several panels at a time.
+  Tile thinTile;
   /// Bytes of second-level cache that one thread may fill with the rows of a
   /// product that it visits once per panel.
   unsigned rowCacheBytes;
+  /// How many lines ahead a product with few rows fetches each panel.
+  unsigned prefetchLines;
   Bf16 bf16;
   /// Of Bf16::Tiles: tiles of the left operand and panels that are multiplied
   /// with each other at a time, `rows * panels` accumulators.

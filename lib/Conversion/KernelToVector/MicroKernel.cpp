@@ -28,7 +28,7 @@ std::string MicroKernel::name() const {
   return std::string(isBf16 ? "kernel_bf16" : "kernel_f32") + "_r" +
          text(rows) + "_p" + text(panels) + "_k" + text(depth) + "_l" +
          text(leftStride) + "_t" + text(tilePanelStride) + "_" +
-         text(tileRowStride) + "_f" + text(prefetched);
+         text(tileRowStride) + "_f" + text(prefetched) + "_a" + text(ahead);
 }
 
 Type MicroKernel::elementType(MLIRContext *context) const {
@@ -47,13 +47,13 @@ MemRefType MicroKernel::leftType(MLIRContext *context) const {
 
 /// `count` panels, each of as many lines as there are steps.
 MemRefType MicroKernel::panelsType(MLIRContext *context, int64_t count) const {
-  int64_t line = panelColumns * step(), lines = depth, size = depth;
-  if (!ShapedType::isDynamic(depth)) {
-    lines = llvm::divideCeil(depth, step());
-    size = lines * line;
-  }
-  return stridedMemRef(elementType(context), {count, lines, line},
-                       {size, line, 1});
+  int64_t line = panelColumns * step();
+  int64_t dynamic = ShapedType::kDynamic;
+  if (ShapedType::isDynamic(depth))
+    return stridedMemRef(elementType(context), {count, dynamic, line},
+                         {dynamic, line, 1});
+  return stridedMemRef(elementType(context), {count, lines(), line},
+                       {lines() * line, line, 1});
 }
 
 MemRefType MicroKernel::rightType(MLIRContext *context) const {
@@ -105,9 +105,9 @@ private:
   /// Where in `left` a row's elements of one step begin.
   using LeftIndices = llvm::function_ref<SmallVector<Value>(Value row)>;
 
-  /// for i in [0, count): body, with `sums` carried.
-  Sums reduce(Value count, const Sums &sums, Body body) {
-    return b.carry(b.index(0), count, sums, [&](Value i, ValueRange carried) {
+  /// for i in [begin, end): body, with `sums` carried.
+  Sums reduce(Value begin, Value end, const Sums &sums, Body body) {
+    return b.carry(begin, end, sums, [&](Value i, ValueRange carried) {
       Sums next(carried);
       body(i, next);
       return next;
@@ -115,18 +115,44 @@ private:
   }
 
   Sums emitLoop(Sums sums) {
-    int64_t whole = kernel.depth / kernel.step();
+    int64_t lines = kernel.lines(), whole = kernel.depth / kernel.step();
+    // From `last` on what is to be fetched lies in the next group.
+    int64_t last = lines - std::min(lines, kernel.ahead);
     auto turn = [&](Value i, Sums &sums, bool isHalf) {
       Value k = b.mul(i, kernel.step());
       accumulate(
           i, [&](Value row) { return SmallVector<Value>{row, k}; }, isHalf,
           sums);
     };
-    sums = reduce(b.index(whole), sums,
-                  [&](Value i, Sums &sums) { turn(i, sums, false); });
-    if (kernel.depth % kernel.step())
+    if (kernel.prefetched && last != 0)
+      sums = reduce(b.index(0), b.index(last), sums, [&](Value i, Sums &sums) {
+        prefetch(right, b.add(i, kernel.ahead));
+        turn(i, sums, false);
+      });
+    else
+      last = 0;
+    auto toNext = [&](Value i) {
+      if (kernel.prefetched)
+        prefetch(next, b.sub(i, b.index(last)));
+    };
+    sums =
+        reduce(b.index(last), b.index(whole), sums, [&](Value i, Sums &sums) {
+          toNext(i);
+          turn(i, sums, false);
+        });
+    if (whole != lines) {
+      toNext(b.index(whole));
       turn(b.index(whole), sums, true);
+    }
     return sums;
+  }
+
+  void prefetch(Value panels, Value line) {
+    for (unsigned p = 0; p != kernel.prefetched; ++p)
+      memref::PrefetchOp::create(b, panels,
+                                 ValueRange{b.index(p), line, b.index(0)},
+                                 /*isWrite=*/false, /*localityHint=*/3,
+                                 /*isDataCache=*/true);
   }
 
   /// Full blocks of 16 along k, then the rest.
@@ -135,7 +161,7 @@ private:
     Value steps = b.ceilDiv(depth, kernel.step());
     Value blocks = b.div(steps, stepsABlock);
     auto block = [&](Value block, Value count, const Sums &sums) {
-      return reduce(count, sums, [&](Value within, Sums &sums) {
+      return reduce(b.index(0), count, sums, [&](Value within, Sums &sums) {
         Value step = b.add(b.mul(block, stepsABlock), within);
         Value k = b.mul(within, kernel.step());
         accumulate(
@@ -143,7 +169,7 @@ private:
             /*isHalf=*/false, sums);
       });
     };
-    sums = reduce(blocks, sums, [&](Value i, Sums &sums) {
+    sums = reduce(b.index(0), blocks, sums, [&](Value i, Sums &sums) {
       sums = block(i, b.index(stepsABlock), sums);
     });
     return block(blocks, b.rem(steps, stepsABlock), sums);
@@ -158,11 +184,6 @@ private:
       for (unsigned v = 0; v != vectorsAPanel; ++v)
         columns.push_back(factor(
             b.load(right, {b.index(p), step, b.index(v * width)}, width)));
-    for (unsigned p = 0; p != kernel.prefetched; ++p)
-      memref::PrefetchOp::create(b, next,
-                                 ValueRange{b.index(p), step, b.index(0)},
-                                 /*isWrite=*/false, /*localityHint=*/3,
-                                 /*isDataCache=*/true);
     unsigned sum = 0;
     for (unsigned r = 0; r != kernel.rows; ++r) {
       Factor row = loadRow(leftIndices(b.index(r)), isHalf);

@@ -23,11 +23,15 @@ struct MicroKernel {
   int64_t depth = 0;
   int64_t leftStride = 0; ///< from row to row, or block to block
   int64_t tilePanelStride = 0, tileRowStride = 0;
-  /// Panels of the next group to fetch meanwhile, one line for each step.
+  /// Panels to fetch meanwhile, one line of each in a step: the line `ahead`
+  /// steps further on in `right`, past its end in the next group.
   unsigned prefetched = 0;
+  int64_t ahead = 0; ///< all of `lines()`: of the next group only
 
   /// k's that one 64-byte line of a panel holds, which is a step of the loop.
   int64_t step() const { return isBf16 ? 2 : 1; }
+  /// Lines of a panel, of which there is one for each step.
+  int64_t lines() const { return llvm::divideCeil(depth, step()); }
 
   std::string name() const;
   /// The types don't depend on `rows`: heights share one view.

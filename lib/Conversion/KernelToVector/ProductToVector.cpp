@@ -30,17 +30,24 @@ public:
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     panels = llvm::divideCeil(columns, panelColumns);
     byTiles = isBf16 && target.bf16 == TargetInfo::Bf16::Tiles;
-    tileRows = target.tile(isBf16).rows;
-    tilePanels = target.tile(isBf16).panels;
+    tall = clipped(target.tile(isBf16));
     if (byTiles) // as many accumulators as a block of tiles has
-      tilePanels = target.tiles.rows * target.tiles.panels;
-    tilePanels = std::min<int64_t>(tilePanels, panels);
-    bufferRows = byTiles ? rowsASuperblock() : tileRows;
+      tall = clipped({tall.rows, target.tiles.rows * target.tiles.panels});
+    bufferRows = byTiles ? rowsASuperblock() : tall.rows;
+    thin = clipped(target.thinTile);
+    // A second tiling is worth its code where it differs.
+    if (byTiles || thin.panels <= tall.panels)
+      thin.rows = 0;
   }
 
   void lower();
 
 private:
+  using Tile = TargetInfo::Tile;
+  Tile clipped(const Tile &tile) const {
+    return {tile.rows, unsigned(std::min<int64_t>(tile.panels, panels))};
+  }
+
   /// A panel group: `count` panels from `first` on; `masked` when the last one
   /// is only partly inside the output.
   struct Group {
@@ -48,15 +55,22 @@ private:
     unsigned count;
     bool masked;
   };
+  /// Rows that pass through the micro-kernel together, `least` to `most`.
+  struct Block {
+    Value first, size;
+    unsigned least, most;
+  };
 
   Emitter::Part superblockRows(Value rows, Value superblocks, Value superblock);
   Value leftView(MemRefType type, Value firstRow, Value rows);
-  void emitGroup(Group group, Emitter::Part rows);
+  void emitPiece(const Tile &tiling, Value group,
+                 llvm::function_ref<void(Group)> body);
   void emitTiledGroup(Group group, Emitter::Part rows);
-  void emitKernelCalls(Group group, Value blocks, Value block, Value firstRow,
-                       Value rows);
-  void emitSwitch(Group group, Value rows, unsigned least, Value left,
-                  Value nextPanel, unsigned prefetched);
+  void emitBlocks(Group group, Emitter::Part rows);
+  void emitProduct(Group group, const Block &block);
+  void emitSwitch(Group group, const Block &block, Value nextPanel,
+                  unsigned prefetched, int64_t ahead);
+  Value nextGroup(Group group);
   void emitEpilogue(Group group, Value firstRow, Value rows);
   Value emitExtra(Value extra, Value row, Value column, unsigned lanes,
                   Value mask);
@@ -70,7 +84,8 @@ private:
   Emitter b;
   bool isBf16, byTiles;
   int64_t depth, columns, panels, rowStride;
-  unsigned tileRows, tilePanels, bufferRows;
+  Tile tall, thin; ///< thin.rows is 0 where there is no second tiling
+  unsigned bufferRows;
   Value tile; ///< f32 sums, panels x bufferRows x 16
 };
 
@@ -80,14 +95,14 @@ private:
 /// panels pass, and few enough that many rows make many pieces of work.
 int64_t ProductLowering::rowsASuperblock() const {
   int64_t rowBytes = std::max<int64_t>(1, depth) * elementBytes();
-  return std::clamp<int64_t>(target.rowCacheBytes / rowBytes, 2 * tileRows,
+  return std::clamp<int64_t>(target.rowCacheBytes / rowBytes, 2 * tall.rows,
                              128);
 }
 
 /// A range of work worth waking a thread for streams 64 KiB of weights.
 int64_t ProductLowering::grain() const {
   int64_t groupBytes =
-      std::max<int64_t>(1, depth) * tilePanels * panelColumns * elementBytes();
+      std::max<int64_t>(1, depth) * tall.panels * panelColumns * elementBytes();
   return std::max<int64_t>(1, (64 << 10) / groupBytes);
 }
 
@@ -107,9 +122,13 @@ Emitter::Part ProductLowering::superblockRows(Value rows, Value superblocks,
 void ProductLowering::lower() {
   Value rows = b.size(op.getX(), 0);
   Value superblocks = b.ceilDiv(rows, rowsASuperblock());
-  int64_t fullGroups = columns / (tilePanels * panelColumns);
-  int64_t leftColumns = columns - fullGroups * tilePanels * panelColumns;
-  Value groups = b.index(fullGroups + (leftColumns != 0));
+  auto groupsOf = [&](const Tile &tiling) {
+    return b.index(llvm::divideCeil(panels, tiling.panels));
+  };
+  Value isThin = b.less(rows, b.index(thin.rows + 1));
+  Value groups = groupsOf(tall);
+  if (thin.rows)
+    groups = b.select(isThin, groupsOf(thin), groups);
   Value zero = b.index(0), one = b.index(1);
   auto parallel = scf::ParallelOp::create(b, ValueRange{zero, zero},
                                           ValueRange{superblocks, groups},
@@ -118,39 +137,29 @@ void ProductLowering::lower() {
   b.setInsertionPointToStart(parallel.getBody());
   tile = memref::AllocaOp::create(
       b,
-      MemRefType::get({tilePanels, bufferRows, panelColumns}, b.getF32Type()),
+      MemRefType::get(
+          {std::max(tall.panels, thin.panels), bufferRows, panelColumns},
+          b.getF32Type()),
       b.getI64IntegerAttr(64));
   Value superblock = parallel.getInductionVars()[0];
   Value group = parallel.getInductionVars()[1];
-  Emitter::Part part = superblockRows(rows, superblocks, superblock);
-  auto emitFull = [&] {
-    emitGroup({b.mul(group, tilePanels), tilePanels, false}, part);
+  auto emitThin = [&] {
+    emitPiece(thin, group, [&](Group group) {
+      Block block = {zero, rows, 1, thin.rows};
+      emitProduct(group, block);
+      emitEpilogue(group, block.first, block.size);
+    });
   };
-  auto emitLast = [&] {
-    emitGroup({b.index(fullGroups * tilePanels),
-               unsigned(llvm::divideCeil(leftColumns, panelColumns)),
-               leftColumns % panelColumns != 0},
-              part);
+  auto emitTall = [&] {
+    Emitter::Part part = superblockRows(rows, superblocks, superblock);
+    emitPiece(tall, group, [&](Group group) {
+      byTiles ? emitTiledGroup(group, part) : emitBlocks(group, part);
+    });
   };
-  if (leftColumns == 0)
-    emitFull();
-  else if (fullGroups == 0)
-    emitLast();
+  if (thin.rows)
+    b.ifElse(isThin, emitThin, emitTall);
   else
-    b.ifElse(b.less(group, b.index(fullGroups)), emitFull, emitLast);
-}
-
-/// All rows of one superblock times one panel group.
-void ProductLowering::emitGroup(Group group, Emitter::Part rows) {
-  if (byTiles)
-    return emitTiledGroup(group, rows);
-  Value blocks = b.ceilDiv(rows.size, tileRows);
-  b.loop(blocks, 1, [&](Value block) {
-    Emitter::Part part = b.balancedPart(rows.size, blocks, block);
-    Value firstRow = b.add(rows.begin, part.begin);
-    emitKernelCalls(group, blocks, block, firstRow, part.size);
-    emitEpilogue(group, firstRow, part.size);
-  });
+    emitTall();
 }
 
 /// `rows` rows of x from `firstRow` on.
@@ -195,45 +204,80 @@ void ProductLowering::emitTiledGroup(Group group, Emitter::Part rows) {
   emitEpilogue(group, rows.begin, rows.size);
 }
 
-/// The weights come from far away, so the micro-kernel fetches the next
-/// group's panels: all of them when there is one row block, else each block
-/// one of them in turn.
-void ProductLowering::emitKernelCalls(Group group, Value blocks, Value block,
-                                      Value firstRow, Value rows) {
-  MicroKernel shape;
-  shape.isBf16 = isBf16;
-  shape.depth = depth;
-  shape.leftStride = rowStride;
-  Value left = leftView(shape.leftType(op.getContext()), firstRow, rows);
-  Value last = b.index(panels - group.count);
-  Value next = b.min(b.add(group.first, group.count), last);
-  Value single = b.equal(blocks, b.index(1));
-  b.ifElse(
-      single, [&] { emitSwitch(group, rows, 1, left, next, group.count); },
-      [&] {
-        Value nextPanel = b.add(next, b.rem(block, group.count));
-        emitSwitch(group, rows, (tileRows + 1) / 2, left, nextPanel, 1);
-      });
+/// body(group), where the last group may be smaller than the others.
+void ProductLowering::emitPiece(const Tile &tiling, Value group,
+                                llvm::function_ref<void(Group)> body) {
+  int64_t groupColumns = tiling.panels * panelColumns;
+  int64_t full = columns / groupColumns, left = columns % groupColumns;
+  auto emitFull = [&] {
+    body({b.mul(group, tiling.panels), tiling.panels, false});
+  };
+  auto emitLast = [&] {
+    body({b.index(full * tiling.panels),
+          unsigned(llvm::divideCeil(left, panelColumns)),
+          left % panelColumns != 0});
+  };
+  if (left == 0)
+    emitFull();
+  else if (full == 0)
+    emitLast();
+  else
+    b.ifElse(b.less(group, b.index(full)), emitFull, emitLast);
 }
 
-/// The micro-kernel for `rows`, which is at least `least`.
-void ProductLowering::emitSwitch(Group group, Value rows, unsigned least,
-                                 Value left, Value nextPanel,
-                                 unsigned prefetched) {
+/// All rows of one superblock times one panel group. The weights come from far
+/// away, so the micro-kernel fetches what comes: a little further on in its
+/// own panels when there is one row block, else each block one of the next
+/// group's in turn.
+void ProductLowering::emitBlocks(Group group, Emitter::Part rows) {
+  Value blocks = b.ceilDiv(rows.size, tall.rows);
+  Value single = b.equal(blocks, b.index(1));
+  b.loop(blocks, 1, [&](Value i) {
+    Emitter::Part part = b.balancedPart(rows.size, blocks, i);
+    Block block = {b.add(rows.begin, part.begin), part.size, thin.rows + 1,
+                   tall.rows};
+    b.ifElse(
+        single, [&] { emitProduct(group, block); },
+        [&] {
+          block.least = (tall.rows + 1) / 2;
+          Value panel = b.add(nextGroup(group), b.rem(i, group.count));
+          emitSwitch(group, block, panel, 1, depth);
+        });
+    emitEpilogue(group, block.first, block.size);
+  });
+}
+
+/// The tile of an only block.
+void ProductLowering::emitProduct(Group group, const Block &block) {
+  emitSwitch(group, block, nextGroup(group), group.count, target.prefetchLines);
+}
+
+/// The first panel behind `group`, or of as many as there are at the end.
+Value ProductLowering::nextGroup(Group group) {
+  return b.min(b.add(group.first, group.count), b.index(panels - group.count));
+}
+
+/// The micro-kernel for the block's height.
+void ProductLowering::emitSwitch(Group group, const Block &block,
+                                 Value nextPanel, unsigned prefetched,
+                                 int64_t ahead) {
   MLIRContext *context = op.getContext();
   MicroKernel kernel;
   kernel.isBf16 = isBf16;
   kernel.panels = group.count;
   kernel.depth = depth;
   kernel.leftStride = rowStride;
-  kernel.tilePanelStride = tileRows * panelColumns;
+  kernel.tilePanelStride = tall.rows * panelColumns;
   kernel.tileRowStride = panelColumns;
   kernel.prefetched = prefetched;
+  kernel.ahead = std::min(kernel.lines(), ahead);
   Value zero = b.index(0);
+  Value left = leftView(kernel.leftType(context), block.first, block.size);
   Value right = b.at(op.getWeight(), group.first, kernel.rightType(context));
   Value next = b.at(op.getWeight(), nextPanel, kernel.nextType(context));
-  Value output = b.at(tile, {zero, zero, zero}, kernel.tileType(context), rows);
-  b.switchOver(rows, least, tileRows, [&](unsigned n) {
+  Value output =
+      b.at(tile, {zero, zero, zero}, kernel.tileType(context), block.size);
+  b.switchOver(block.size, block.least, block.most, [&](unsigned n) {
     kernel.rows = n;
     kernels.call(b, kernel, left, right, output, Value(), next);
   });
