@@ -45,7 +45,6 @@ struct Flags {
       "inputs", cl::sub(command), cl::value_desc("in.npz"),
       cl::desc("what errors are measured on (default: made up)")};
   cl::opt<std::string> shape{"shape", cl::sub(command), cl::value_desc("SHAPE"),
-                             cl::init("4x64"),
                              cl::desc("of made-up inputs (4x64)")};
   cl::opt<std::string> entry{"entry", cl::sub(command), cl::value_desc("NAME"),
                              cl::init("sparse_opt_model_v1"),

@@ -91,6 +91,14 @@ Expected<DimValues> sparse_opt::tool::parseShape(StringRef text,
   return dims;
 }
 
+DimValues sparse_opt::tool::defaultShape(const ModelFile &model, int64_t first,
+                                         int64_t others) {
+  DimValues dims;
+  for (const std::string &symbol : symbolNames(model))
+    dims.insert({symbol, dims.empty() ? first : others});
+  return dims;
+}
+
 std::string sparse_opt::tool::shapeText(const DimValues &dims,
                                         const ModelFile &model) {
   std::string text;

@@ -20,6 +20,9 @@ std::vector<std::string> symbolNames(const ModelFile &model);
 llvm::Expected<DimValues> parseShape(llvm::StringRef text,
                                      const ModelFile &model);
 
+/// The first symbol, which most models call their batch, and all others.
+DimValues defaultShape(const ModelFile &model, int64_t first, int64_t others);
+
 /// "1x128".
 std::string shapeText(const DimValues &dims, const ModelFile &model);
 

@@ -84,7 +84,8 @@ static Expected<std::vector<NpyArray>> inputsFor(const ModelFile &model,
     result.inputs = sys::path::filename(path).str();
     return readInputs(path, model);
   }
-  Expected<DimValues> dims = parseShape(shape, model);
+  Expected<DimValues> dims =
+      shape.empty() ? defaultShape(model, 4, 64) : parseShape(shape, model);
   if (!dims)
     return dims.takeError();
   result.inputs = "made up, " + shapeText(*dims, model);

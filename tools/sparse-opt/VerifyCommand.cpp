@@ -33,7 +33,7 @@ struct Flags {
                               cl::value_desc("in.npz"),
                               cl::desc("inputs (default: random ones)")};
   cl::opt<std::string> shape{
-      "shape", cl::sub(command), cl::value_desc("SHAPE"), cl::init("3x7"),
+      "shape", cl::sub(command), cl::value_desc("SHAPE"),
       cl::desc("of random inputs: ids:1x128, batch=1 or 3x7 (default)")};
   cl::opt<unsigned> seed{"seed", cl::sub(command), cl::value_desc("N"),
                          cl::init(1), cl::desc("of random inputs (1)")};
@@ -88,7 +88,9 @@ private:
 
 Error Verifier::makeInputsAndRun() {
   if (flags.inputs.empty()) {
-    Expected<DimValues> dims = parseShape(flags.shape, model);
+    Expected<DimValues> dims = flags.shape.empty()
+                                   ? defaultShape(model, 3, 7)
+                                   : parseShape(flags.shape, model);
     if (!dims)
       return dims.takeError();
     inputs = makeInputs(model, *dims, flags.seed, /*padding=*/true);
