@@ -144,8 +144,7 @@ static CompileOptions makeOptions(StepClock &clock) {
 
 /// What bf16 costs and gains, measured; sets the type that `auto` stands for.
 /// A status when the compilation ends here.
-static std::optional<int> chooseType(mlir::MLIRContext &context,
-                                     CompileOptions &options,
+static std::optional<int> chooseType(CompileOptions &options,
                                      StepClock &clock) {
   if (lookupStage(options.emit)->kind != Stage::File)
     return std::nullopt;
@@ -153,13 +152,14 @@ static std::optional<int> chooseType(mlir::MLIRContext &context,
   if (!limit)
     return fail(limit.takeError());
   Expected<TypeMeasurement> measured =
-      measureBf16(context, options, flags.inputs, flags.shape, *limit);
+      measureBf16(options, flags.inputs, flags.shape, *limit);
   clock.end();
   if (!measured && options.dtype == "auto")
     return fail(measured.takeError());
   if (!measured) {
     errs() << "sparse-opt: note: the error of bf16 was not measured: "
-           << toString(measured.takeError()) << '\n';
+           << toString(measured.takeError())
+           << "; --inputs=in.npz gives other inputs\n";
     return std::nullopt;
   }
   bool holds = limit->holds(measured->error);
@@ -192,6 +192,9 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
 
   StepClock clock;
   CompileOptions options = makeOptions(clock);
+  if (options.dtype != "f32")
+    if (auto status = chooseType(options, clock))
+      return *status;
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -199,9 +202,6 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (options.jobs > 1)
     context.setThreadPool(pool);
   DiagnosticPrinter printer(&context, options.input);
-  if (options.dtype != "f32")
-    if (auto status = chooseType(context, options, clock))
-      return *status;
   CompileStatus result = compileModel(context, options);
   clock.end();
   if (result == CompileStatus::OurBug)

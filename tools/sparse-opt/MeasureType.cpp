@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MeasureType.h"
+#include "Cli.h"
 #include "Inputs.h"
 #include "ModelFile.h"
+#include "mlir/IR/MLIRContext.h"
+#include "sparse-opt/Pipelines/Registration.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -24,8 +27,7 @@ struct Candidate {
   std::unique_ptr<Instance> instance;
   std::vector<double> times; // seconds
 
-  Error open(mlir::MLIRContext &context, CompileOptions options,
-             const std::string &dtype);
+  Error open(CompileOptions options, const std::string &dtype);
   Error run();
   double median() {
     llvm::sort(times);
@@ -34,8 +36,7 @@ struct Candidate {
 };
 } // namespace
 
-Error Candidate::open(mlir::MLIRContext &context, CompileOptions options,
-                      const std::string &dtype) {
+Error Candidate::open(CompileOptions options, const std::string &dtype) {
   SmallString<64> path;
   if (std::error_code code =
           sys::fs::createTemporaryFile("sparse-opt-" + dtype, "so", path))
@@ -53,8 +54,15 @@ Error Candidate::open(mlir::MLIRContext &context, CompileOptions options,
     if (progress)
       progress((dtype + " to measure: " + step).str());
   };
-  if (compileModel(context, options) != CompileStatus::Done)
-    return makeError("the model can't be compiled in " + dtype);
+  {
+    // A context of its own: it holds the weights until it goes.
+    mlir::DialectRegistry registry;
+    registerDialects(registry);
+    mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+    DiagnosticPrinter printer(&context, options.input);
+    if (compileModel(context, options) != CompileStatus::Done)
+      return makeError("the model can't be compiled in " + dtype);
+  }
   Expected<ModelFile> opened = ModelFile::open(options.output, options.entry);
   if (!opened)
     return opened.takeError();
@@ -122,13 +130,12 @@ static Error compareResults(const Candidate &exact, const Candidate &narrow,
 }
 
 Expected<TypeMeasurement> sparse_opt::tool::measureBf16(
-    mlir::MLIRContext &context, const CompileOptions &options,
-    const std::string &inputs, const std::string &shape,
-    const ErrorLimit &limit) {
+    const CompileOptions &options, const std::string &inputs,
+    const std::string &shape, const ErrorLimit &limit) {
   Candidate exact, narrow;
-  if (Error error = exact.open(context, options, "f32"))
+  if (Error error = exact.open(options, "f32"))
     return std::move(error);
-  if (Error error = narrow.open(context, options, "bf16"))
+  if (Error error = narrow.open(options, "bf16"))
     return std::move(error);
   TypeMeasurement result;
   auto arrays = inputsFor(*exact.file, inputs, shape, result);

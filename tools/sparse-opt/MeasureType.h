@@ -21,8 +21,7 @@ struct TypeMeasurement {
 
 /// Compiles what `options` describe for this CPU in f32 and bf16. `inputs` is
 /// an .npz file or, when empty, `shape` describes made-up ones.
-llvm::Expected<TypeMeasurement> measureBf16(mlir::MLIRContext &context,
-                                            const CompileOptions &options,
+llvm::Expected<TypeMeasurement> measureBf16(const CompileOptions &options,
                                             const std::string &inputs,
                                             const std::string &shape,
                                             const ErrorLimit &limit);
