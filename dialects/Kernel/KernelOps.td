@@ -146,7 +146,8 @@ def LaunchOp : KernelOp<"launch", [
     `[0, count)`; a range holds at least `grain` iterations (below that the
     caller's thread runs everything). One thread may run several. Returns when
     all are done. After this op nothing refers to threads; results must not
-    depend on the partition.
+    depend on the partition. Profiles know launches by number: their order in
+    @main.
   }];
   let arguments = (ins FlatSymbolRefAttr:$body, Index:$count, Index:$grain,
                        Variadic<AnyType>:$captures);

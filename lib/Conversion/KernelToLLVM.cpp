@@ -64,8 +64,8 @@ struct ConvertKernelToLLVM
       else if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp>(op))
         checks.push_back(op);
     });
-    for (kernel::LaunchOp launch : launches)
-      if (failed(convert(launch)))
+    for (auto [number, launch] : llvm::enumerate(launches))
+      if (failed(convert(launch, number)))
         return signalPassFailure();
     for (Operation *check : checks)
       if (failed(convertCheck(check)))
@@ -100,7 +100,7 @@ struct ConvertKernelToLLVM
   // Launches
   //===--------------------------------------------------------------------===//
 
-  LogicalResult convert(kernel::LaunchOp launch) {
+  LogicalResult convert(kernel::LaunchOp launch, int64_t number) {
     FailureOr<Value> call = callFor(launch);
     if (failed(call))
       return failure();
@@ -129,6 +129,9 @@ struct ConvertKernelToLLVM
         builder, loc, pointerType(builder),
         fieldAt(builder, loc, *call, offsetof(so_call, parallel)));
     Type i64 = builder.getI64Type(), ptr = pointerType(builder);
+    LLVM::StoreOp::create(
+        builder, loc, arith::ConstantIntOp::create(builder, loc, number, 64),
+        fieldAt(builder, loc, *call, offsetof(so_call, launch)));
     auto type = LLVM::LLVMFunctionType::get(
         LLVM::LLVMVoidType::get(&getContext()), {ptr, ptr, ptr, i64, i64});
     LLVM::CallOp::create(builder, loc, type,

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -47,24 +48,76 @@ static Expr ofOutput(func::FuncOp func, int64_t number, int64_t dim) {
   return upperBound(dims.front().getTerminator()->getOperand(dim));
 }
 
-/// memref.dim of an input or output of the function.
-static Expr ofDim(memref::DimOp dim) {
-  auto argument = dyn_cast<BlockArgument>(dim.getSource());
-  std::optional<int64_t> index = dim.getConstantIndex();
-  if (!argument || !index)
-    return std::nullopt;
+/// A dynamic dimension of an input or output of the function.
+static Expr ofDim(BlockArgument argument, int64_t index) {
   auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
-  auto type = cast<MemRefType>(argument.getType());
-  if (!func || !type.isDynamicDim(*index))
+  if (!func)
     return std::nullopt;
   unsigned number = argument.getArgNumber();
   if (auto output = func.getArgAttrOfType<IntegerAttr>(number, "kernel.output"))
-    return ofOutput(func, output.getInt(), *index);
+    return ofOutput(func, output.getInt(), index);
   auto names = func.getArgAttrOfType<ArrayAttr>(number, "kernel.input_symbols");
   if (!names)
     return std::nullopt;
-  auto name = cast<StringAttr>(names[type.getDynamicDimIndex(*index)]);
+  auto type = cast<MemRefType>(argument.getType());
+  auto name = cast<StringAttr>(names[type.getDynamicDimIndex(index)]);
   return DimExpr::symbol(name.getValue());
+}
+
+static Expr ofFoldResult(OpFoldResult size) {
+  if (std::optional<int64_t> constant = getConstantIntValue(size))
+    return DimExpr(*constant);
+  return upperBound(cast<Value>(size));
+}
+
+/// Dimension `dim` of what is left of a slice.
+static Expr ofSlice(memref::SubViewOp slice, int64_t dim) {
+  llvm::SmallBitVector dropped = slice.getDroppedDims();
+  for (auto [i, size] : llvm::enumerate(slice.getMixedSizes()))
+    if (!dropped.test(i) && dim-- == 0)
+      return ofFoldResult(size);
+  return std::nullopt;
+}
+
+static Expr ofCollapsed(memref::CollapseShapeOp collapse, int64_t dim) {
+  DimExpr product(1);
+  for (int64_t source : collapse.getReassociationIndices()[dim]) {
+    Expr size = upperBoundOfDim(collapse.getSrc(), source);
+    if (!size)
+      return std::nullopt;
+    product = product * *size;
+  }
+  return product;
+}
+
+Expr sparse_opt::upperBoundOfDim(Value buffer, int64_t dim) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (!type.isDynamicDim(dim))
+    return DimExpr(type.getDimSize(dim));
+  if (auto argument = dyn_cast<BlockArgument>(buffer))
+    return ofDim(argument, dim);
+  return llvm::TypeSwitch<Operation *, Expr>(buffer.getDefiningOp())
+      .Case<memref::AllocOp, memref::AllocaOp>([&](auto alloc) {
+        return upperBound(
+            alloc.getDynamicSizes()[type.getDynamicDimIndex(dim)]);
+      })
+      .Case([&](memref::ViewOp view) {
+        return upperBound(view.getSizes()[type.getDynamicDimIndex(dim)]);
+      })
+      .Case([&](memref::SubViewOp slice) { return ofSlice(slice, dim); })
+      .Case([&](memref::ExpandShapeOp expand) {
+        return ofFoldResult(expand.getMixedOutputShape()[dim]);
+      })
+      .Case([&](memref::CollapseShapeOp collapse) {
+        return ofCollapsed(collapse, dim);
+      })
+      .Case([&](memref::ReinterpretCastOp cast) {
+        return ofFoldResult(cast.getMixedSizes()[dim]);
+      })
+      .Case([&](memref::CastOp cast) {
+        return upperBoundOfDim(cast.getSource(), dim);
+      })
+      .Default([](Operation *) { return std::nullopt; });
 }
 
 /// A minimum is bounded by whichever side is known.
@@ -127,8 +180,12 @@ Expr sparse_opt::upperBound(Value value) {
   APInt constant;
   if (matchPattern(value, m_ConstantInt(&constant)))
     return DimExpr(constant.getSExtValue());
-  if (auto dim = dyn_cast<memref::DimOp>(op))
-    return ofDim(dim);
+  if (auto dim = dyn_cast<memref::DimOp>(op)) {
+    std::optional<int64_t> index = dim.getConstantIndex();
+    if (!index || !isa<MemRefType>(dim.getSource().getType()))
+      return std::nullopt;
+    return upperBoundOfDim(dim.getSource(), *index);
+  }
   if (isa<arith::IndexCastOp, arith::IndexCastUIOp>(op))
     return upperBound(op->getOperand(0));
   if (auto apply = dyn_cast<affine::AffineApplyOp>(op))

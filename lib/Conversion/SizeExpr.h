@@ -17,6 +17,9 @@ llvm::StringMap<mlir::Value> symbolArguments(mlir::func::FuncOp func);
 /// exceeds (one side of a minimum); nothing when it depends on anything else.
 std::optional<DimExpr> upperBound(mlir::Value value);
 
+/// The same for a dimension of a buffer.
+std::optional<DimExpr> upperBoundOfDim(mlir::Value buffer, int64_t dim);
+
 /// Index arithmetic that computes `expr`.
 mlir::Value materialize(mlir::OpBuilder &builder, mlir::Location loc,
                         const DimExpr &expr,

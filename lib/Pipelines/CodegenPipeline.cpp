@@ -56,6 +56,7 @@ void sparse_opt::buildTargetCodegenPipeline(OpPassManager &pm,
                                             const TargetInfo &target) {
   // 1. Buffers.
   addBufferization(pm);
+  pm.addPass(createKernelDescribeWork());
   // 2. Loops and vectors.
   ConvertKernelToVectorOptions kernels;
   kernels.target = target.name.str();

@@ -69,6 +69,7 @@ private:
                           llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult runStage(const Stage &stage);
   void noteBlocks();
+  void noteKernels();
   LogicalResult runTargetStage(const Stage &stage);
   LogicalResult dump(const Stage &stage);
   LogicalResult print(const Stage &stage);
@@ -158,6 +159,23 @@ void Compilation::noteBlocks() {
     manifest.blocks.push_back(describeBlock(block));
 }
 
+/// What each launch computes; targets that have the same kernels share a list.
+void Compilation::noteKernels() {
+  for (TargetModule &clone : clones) {
+    llvm::json::Value launches = describeKernels(*clone.module);
+    auto same = llvm::find_if(manifest.kernels, [&](llvm::json::Value &group) {
+      return *group.getAsObject()->get("launches") == launches;
+    });
+    if (same == manifest.kernels.end()) {
+      manifest.kernels.push_back(llvm::json::Object{
+          {"targets", llvm::json::Array()}, {"launches", std::move(launches)}});
+      same = std::prev(manifest.kernels.end());
+    }
+    same->getAsObject()->getArray("targets")->push_back(
+        clone.target->name.str());
+  }
+}
+
 LogicalResult Compilation::runStage(const Stage &stage) {
   progress("stage " + stage.name);
   if (stage.name == "ffn-compressed")
@@ -188,6 +206,8 @@ LogicalResult Compilation::runTargetStage(const Stage &stage) {
         failed(checkStage(*clone.module, stage)))
       return failure();
   }
+  if (stage.name == "vector")
+    noteKernels();
   return dump(stage);
 }
 

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "sparse-opt/Conversion/Work.h"
 #include "sparse-opt/Runtime/ModelAbi.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -134,6 +135,34 @@ llvm::json::Object sparse_opt::describeBounds(ModuleOp module) {
     bounds[name.getValue()] = std::min(known.value_or(*bound), *bound);
   });
   return bounds;
+}
+
+/// An entry of the manifest's "kernels".
+static llvm::json::Object describeKernel(Location location) {
+  llvm::json::Object kernel{
+      {"name", llvm::json::fixUTF8(nodeNameOf(location))}};
+  if (DictionaryAttr work = workOf(location))
+    for (NamedAttribute attr : work)
+      if (auto text = dyn_cast<StringAttr>(attr.getValue()))
+        kernel[llvm::json::fixUTF8(attr.getName())] =
+            llvm::json::fixUTF8(text.getValue());
+  return kernel;
+}
+
+llvm::json::Array sparse_opt::describeKernels(ModuleOp module) {
+  llvm::json::Array kernels;
+  DictionaryAttr last;
+  module.walk([&](kernel::LaunchOp launch) {
+    DictionaryAttr work = workOf(launch.getLoc());
+    if (work && work == last) { // one op in several launches
+      llvm::json::Object &kernel = *kernels.back().getAsObject();
+      kernel["launches"] = kernel.getInteger("launches").value_or(1) + 1;
+      return;
+    }
+    last = work;
+    kernels.push_back(describeKernel(launch.getLoc()));
+  });
+  return kernels;
 }
 
 std::vector<WeightSegment> sparse_opt::collectWeights(ModuleOp module) {

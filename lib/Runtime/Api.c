@@ -122,7 +122,9 @@ const sparse_opt_api *so_runtime_bind(const so_model *model,
                                 .run = so_run,
                                 .knob_get = knob_get,
                                 .knob_set = knob_set,
-                                .telemetry = telemetry};
+                                .telemetry = telemetry,
+                                .profile_enable = so_profile_enable,
+                                .profile = so_profile_read};
   pthread_mutex_unlock(&lock);
   return storage;
 }

@@ -161,6 +161,7 @@ void so_instance_destroy(sparse_opt_instance *instance) {
   for (uint32_t i = 0; instance->owned && i < instance->model->num_outputs; ++i)
     so_buffer_release(&instance->owned[i]);
   so_buffer_release(&instance->arena);
+  free(instance->profile.launches);
   for (uint32_t i = 0; i < SO_MAX_PLANS; ++i) {
     free(instance->plans[i].symbols);
     free(instance->plans[i].dims);

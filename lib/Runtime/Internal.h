@@ -81,6 +81,14 @@ typedef struct so_plan {
 } so_plan;
 enum { SO_MAX_PLANS = 16 };
 
+/* Times of a run, for instances that are asked for them. */
+typedef struct so_profile {
+  bool enabled, incomplete;
+  uint64_t total;    /* nanoseconds of the compiled function */
+  uint64_t *launches; /* and of the launches of each number */
+  uint32_t count, capacity;
+} so_profile;
+
 struct sparse_opt_instance {
   const so_model *model;
   const so_variant *variant;
@@ -100,6 +108,7 @@ struct sparse_opt_instance {
   uint32_t num_output_dims;
   so_buffer arena;
   so_buffer *owned; /* outputs the caller gave no buffer for */
+  so_profile profile;
 };
 sparse_opt_status so_instance_create(const so_model *model,
                                      const sparse_opt_options *options,
@@ -122,7 +131,21 @@ sparse_opt_status so_bind_inputs(sparse_opt_instance *instance,
 /* The plan for instance->symbols; NULL after so_fail. */
 const so_plan *so_find_plan(sparse_opt_instance *instance);
 
+/* Profile.c */
+
+sparse_opt_status so_profile_enable(sparse_opt_instance *instance,
+                                    int32_t enabled);
+sparse_opt_status so_profile_read(sparse_opt_instance *instance,
+                                  uint64_t *total, uint64_t *launches,
+                                  uint32_t capacity, uint32_t *count);
+/* The compiled function with every launch timed. */
+void so_profile_run(sparse_opt_instance *instance, so_call *call);
+
 /* Run.c */
+
+/* so_call.parallel */
+void so_parallel(so_call *call, so_body body, void *ctx, int64_t count,
+                 int64_t grain);
 sparse_opt_status so_output_shapes(sparse_opt_instance *instance,
                                    const sparse_opt_tensor *inputs,
                                    uint32_t num_inputs, int64_t *dims,

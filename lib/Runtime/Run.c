@@ -171,8 +171,8 @@ static sparse_opt_status reserve(sparse_opt_instance *instance,
   return SPARSE_OPT_OK;
 }
 
-static void parallel(so_call *call, so_body body, void *ctx, int64_t count,
-                     int64_t grain) {
+void so_parallel(so_call *call, so_body body, void *ctx, int64_t count,
+                 int64_t grain) {
   sparse_opt_instance *instance = call->runtime;
   if (instance->threads > 1)
     instance->pool->parallel(instance->pool, instance->threads, body, ctx,
@@ -191,12 +191,15 @@ static sparse_opt_status call_model(sparse_opt_instance *instance) {
                   .outputs = instance->outputs,
                   .symbols = instance->symbols,
                   .threads = instance->threads,
-                  .parallel = parallel,
+                  .parallel = so_parallel,
                   .runtime = instance};
   instance->pool->prepare(instance->pool);
   uint32_t control = _mm_getcsr();
   _mm_setcsr(0x1f80);
-  instance->variant->run(&call);
+  if (instance->profile.enabled)
+    so_profile_run(instance, &call);
+  else
+    instance->variant->run(&call);
   _mm_setcsr(control);
   if (!call.error_message)
     return SPARSE_OPT_OK;

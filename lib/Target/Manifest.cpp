@@ -30,6 +30,7 @@ std::string buildManifest(ManifestInfo info) {
                       {"flags", list(info.flags)},
                       {"weight_bytes", static_cast<int64_t>(info.weightBytes)},
                       {"blocks", std::move(info.blocks)},
+                      {"kernels", std::move(info.kernels)},
                       {"input_bounds", std::move(info.inputBounds)}};
   if (!info.accuracy.empty())
     object["accuracy"] = std::move(info.accuracy);

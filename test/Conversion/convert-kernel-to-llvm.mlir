@@ -9,10 +9,16 @@
 // CHECK-COUNT-2: llvm.store
 // CHECK: %[[THUNK:.+]] = constant @body_thunk
 // CHECK: llvm.call %{{.+}}({{.*}}, %[[RECORD]],
+// Launches are numbered, for profiles.
+// CHECK: %[[NUMBER:.+]] = arith.constant 1 : i64
+// CHECK: %[[SLOT:.+]] = llvm.getelementptr %{{.+}}[{{[0-9]+}}]
+// CHECK: llvm.store %[[NUMBER]], %[[SLOT]]
+// CHECK: llvm.call
 func.func private @body(%b: index, %e: index, %t: index, %m: memref<?x4xf32>) {
   return
 }
 func.func @main(%m: memref<?x4xf32>, %n: index, %call: !llvm.ptr {kernel.call}) {
+  kernel.launch @body range(%n, %n) captures(%m : memref<?x4xf32>)
   kernel.launch @body range(%n, %n) captures(%m : memref<?x4xf32>)
   return
 }

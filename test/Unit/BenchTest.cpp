@@ -2,6 +2,7 @@
 //
 // What `bench` measures with: errors of pooled outputs, and peaks of exactly
 // the instructions that this CPU has.
+#include "tools/sparse-opt/Bandwidth.h"
 #include "tools/sparse-opt/Compare.h"
 #include "tools/sparse-opt/Peak.h"
 #include "llvm/ADT/STLExtras.h"
@@ -69,6 +70,29 @@ TEST(Peak, SumsOverThreads) {
                            }),
             4.5);
   EXPECT_EQ(seen, 7u);
+}
+
+TEST(ReadBandwidth, IsReadBetweenItsPoints) {
+  ReadBandwidth bandwidth({{1 << 10, 8e9}, {1 << 14, 4e9}});
+  EXPECT_DOUBLE_EQ(bandwidth.at(100), 8e9);
+  EXPECT_DOUBLE_EQ(bandwidth.at(1 << 10), 8e9);
+  EXPECT_DOUBLE_EQ(bandwidth.at(1 << 12), 6e9) << "by the logarithm of sizes";
+  EXPECT_DOUBLE_EQ(bandwidth.at(1 << 20), 4e9);
+  EXPECT_EQ(ReadBandwidth({}).at(1), 0);
+}
+
+TEST(ReadBandwidth, IsMeasuredBySize) {
+  ReadBuffer buffer(4 << 20);
+  ASSERT_EQ(buffer.getBytes(), 4u << 20);
+  ReadBandwidth bandwidth = ReadBandwidth::measure(buffer, 2);
+  ASSERT_FALSE(bandwidth.getPoints().empty());
+  uint64_t last = 0;
+  for (const ReadBandwidth::Point &point : bandwidth.getPoints()) {
+    EXPECT_GT(point.bytes, last);
+    EXPECT_GT(point.rate, 0);
+    last = point.bytes;
+  }
+  EXPECT_LE(last, buffer.getBytes());
 }
 
 } // namespace

@@ -15,6 +15,9 @@ namespace fixture {
 
 inline std::atomic<int> planCalls{0}, runCalls{0};
 
+/// How the one loop is launched.
+inline int64_t launchNumber = 0, timesLaunched = 1;
+
 inline constexpr int64_t tableSize = 10;
 
 inline void plan(const int64_t *symbols, int64_t threads, int64_t *dims,
@@ -61,7 +64,9 @@ inline void run(so_call *call) {
                static_cast<float *>(call->outputs[0]),
                reinterpret_cast<float *>(call->arena),
                static_cast<int64_t *>(call->outputs[1])};
-  call->parallel(call, rows, &body, n, 1);
+  call->launch = launchNumber;
+  for (int64_t i = 0; i < timesLaunched; ++i)
+    call->parallel(call, rows, &body, n, 1);
   std::memset(call->outputs[2], 0, (n + m) * sizeof(float));
 }
 

@@ -289,6 +289,59 @@ TEST_F(RuntimeTest, HasNoKnobsAndNoSparseBlocks) {
   EXPECT_EQ(count, 0u);
 }
 
+TEST_F(RuntimeTest, TimesLaunchesOnRequest) {
+  uint64_t total = 1, launches[4] = {};
+  uint32_t count = 7;
+  ASSERT_EQ(run(), SPARSE_OPT_OK);
+  ASSERT_EQ(api->profile(instance, &total, launches, 4, &count), SPARSE_OPT_OK);
+  EXPECT_EQ(count, 0u) << "nobody asked";
+  EXPECT_EQ(total, 0u);
+
+  ASSERT_EQ(api->profile_enable(instance, 1), SPARSE_OPT_OK);
+  for (int64_t number : {0, 2}) {
+    fixture::launchNumber = number;
+    ASSERT_EQ(run(), SPARSE_OPT_OK);
+    ASSERT_EQ(api->profile(instance, &total, launches, 4, &count),
+              SPARSE_OPT_OK);
+    ASSERT_EQ(count, number + 1) << "of the last run alone";
+    EXPECT_GT(launches[number], 0u);
+    EXPECT_LE(launches[number], total);
+  }
+  EXPECT_EQ(launches[0], 0u) << "launches that didn't run took no time";
+  EXPECT_EQ(api->profile(instance, &total, nullptr, 0, &count), SPARSE_OPT_OK);
+  EXPECT_EQ(count, 3u);
+  fixture::launchNumber = 0;
+
+  ASSERT_EQ(api->profile_enable(instance, 0), SPARSE_OPT_OK);
+  ASSERT_EQ(run(), SPARSE_OPT_OK);
+  EXPECT_EQ(api->profile(instance, &total, nullptr, 0, &count), SPARSE_OPT_OK);
+  EXPECT_EQ(count, 3u) << "still of the last one that was timed";
+}
+
+TEST_F(RuntimeTest, AddsUpLaunchesOfOneNumber) {
+  uint64_t total = 0, launches[2] = {};
+  uint32_t count = 0;
+  ASSERT_EQ(api->profile_enable(instance, 1), SPARSE_OPT_OK);
+  fixture::timesLaunched = 50;
+  ASSERT_EQ(run(), SPARSE_OPT_OK);
+  fixture::timesLaunched = 1;
+  ASSERT_EQ(api->profile(instance, &total, launches, 2, &count), SPARSE_OPT_OK);
+  EXPECT_EQ(count, 1u);
+  EXPECT_LE(launches[0], total);
+}
+
+TEST_F(RuntimeTest, RefusesToReadProfilesIntoNothing) {
+  uint64_t total;
+  uint32_t count;
+  EXPECT_EQ(api->profile_enable(nullptr, 1), SPARSE_OPT_INVALID_ARGUMENT);
+  EXPECT_EQ(api->profile(instance, &total, nullptr, 1, &count),
+            SPARSE_OPT_INVALID_ARGUMENT);
+  EXPECT_STREQ(api->last_error(), "launches is NULL");
+  EXPECT_EQ(api->profile(instance, nullptr, nullptr, 0, &count),
+            SPARSE_OPT_INVALID_ARGUMENT);
+  EXPECT_STREQ(api->last_error(), "total is NULL");
+}
+
 TEST_F(RuntimeTest, RefusesBadOptions) {
   sparse_opt_instance *other = nullptr;
   sparse_opt_knob knob = {"threshold", 1.0};

@@ -3,19 +3,20 @@
 // `sparse-opt bench`: a compiled model and its peers take turns on the same
 // inputs; medians, ratios, differences, and the share of this machine's
 // multiply-add rate that was reached.
+#include "BenchCase.h"
 #include "Cli.h"
 #include "Compare.h"
-#include "Inputs.h"
 #include "Peak.h"
-#include "Peer.h"
-#include "sparse-opt/Analysis/DimExpr.h"
+#include "Roofline.h"
+#include "Runner.h"
 #include "sparse-opt/Pipelines/StageFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
-#include <numeric>
+#include <cmath>
+#include <set>
 #include <thread>
 
 using namespace llvm;
@@ -44,6 +45,9 @@ struct Flags {
                               cl::desc("measure on these inputs instead")};
   cl::opt<unsigned> runs{"runs", cl::sub(command), cl::value_desc("N"),
                          cl::init(30), cl::desc("timed runs of each (30)")};
+  cl::opt<bool> roofline{
+      "roofline", cl::sub(command),
+      cl::desc("each kernel's time against this machine's limits")};
   cl::opt<std::string> json{"json", cl::sub(command), cl::value_desc("FILE"),
                             cl::desc("write the results as JSON too")};
   cl::opt<std::string> python{"python", cl::sub(command),
@@ -54,66 +58,6 @@ struct Flags {
                              cl::desc("the models' entry function")};
 } flags;
 
-/// One of those that take turns.
-struct Runner {
-  std::string name;
-  std::unique_ptr<Peer> peer;         // or:
-  std::unique_ptr<Instance> instance; // of ours
-  std::vector<double> times;          // nanoseconds
-
-  Error bind(const std::vector<NpyArray> &inputs) {
-    times.clear();
-    if (peer)
-      return peer->bind(inputs);
-    instance->bind(inputs);
-    return Error::success();
-  }
-
-  Expected<std::vector<NpyArray>> getResults() {
-    if (peer)
-      return peer->getResults();
-    if (Error error = instance->run())
-      return std::move(error);
-    return instance->getResults();
-  }
-
-  Expected<std::vector<double>> run(unsigned runs) {
-    if (peer)
-      return peer->run(runs);
-    std::vector<double> result;
-    for (unsigned i = 0; i < runs; ++i) {
-      auto start = std::chrono::steady_clock::now();
-      if (Error error = instance->run())
-        return std::move(error);
-      std::chrono::duration<double, std::nano> time =
-          std::chrono::steady_clock::now() - start;
-      result.push_back(time.count());
-    }
-    return result;
-  }
-
-  double median() const {
-    std::vector<double> sorted = times;
-    llvm::sort(sorted);
-    size_t half = sorted.size() / 2;
-    return sorted.size() % 2 ? sorted[half]
-                             : (sorted[half - 1] + sorted[half]) / 2;
-  }
-  double best() const { return *std::min_element(times.begin(), times.end()); }
-};
-
-/// Between two results: the worst output of each kind.
-struct Distance {
-  double maxAbs = 0;
-  double cos = 1; // of mean-pooled rows
-};
-
-struct Case {
-  std::string shape;
-  std::vector<NpyArray> inputs;
-  std::optional<double> multiplyAdds;
-};
-
 class Bench {
 public:
   explicit Bench(ModelFile model) : model(std::move(model)) {}
@@ -122,73 +66,24 @@ public:
 private:
   ModelFile model;
   std::vector<std::unique_ptr<ModelFile>> otherModels;
-  std::vector<Case> cases;
+  std::vector<BenchCase> cases;
   std::vector<Runner> runners; // ours first
   json::Array rows;
   Progress progress;
 
-  Error makeCases();
-  Case makeCase(std::string shape, std::vector<NpyArray> inputs,
-                const DimValues &dims);
   Error openRunners(unsigned threads);
   Expected<Runner> openRunner(StringRef name, unsigned threads);
-  Error measure(const Case &benchCase);
-  Expected<Distance> distance(const Case &benchCase,
-                              std::vector<NpyArray> &ours, Runner &other);
-  Error measureCase(const Case &benchCase, unsigned threads);
+  Error measure(const BenchCase &benchCase);
+  Error compare(ArrayRef<unsigned> threadCounts);
+  Error showRooflines(ArrayRef<unsigned> threadCounts);
+  Error writeJson(json::Object results);
+  Error measureCase(const BenchCase &benchCase, unsigned threads);
   Arithmetic arithmetic() const;
   void printHeader();
-  void printRow(const Case &benchCase, unsigned threads, double peak,
+  void printRow(const BenchCase &benchCase, unsigned threads, double peak,
                 ArrayRef<Distance> distances);
 };
 } // namespace
-
-/// The multiply-adds of one run, where the manifest has them.
-static std::optional<double> multiplyAdds(const ModelFile &model,
-                                          const DimValues &dims) {
-  json::Value manifest = model.getManifest();
-  const json::Object *object = manifest.getAsObject();
-  auto text = object ? object->getString("multiply_adds") : std::nullopt;
-  auto expr = text ? DimExpr::parse(*text) : std::nullopt;
-  if (!expr)
-    return std::nullopt;
-  auto value = expr->evaluate([&](StringRef name) -> std::optional<int64_t> {
-    auto dim = dims.find(name.str());
-    return dim == dims.end() ? std::nullopt : std::optional(dim->second);
-  });
-  return value ? std::optional<double>(double(*value)) : std::nullopt;
-}
-
-Case Bench::makeCase(std::string shape, std::vector<NpyArray> inputs,
-                     const DimValues &dims) {
-  return {std::move(shape), std::move(inputs), multiplyAdds(model, dims)};
-}
-
-Error Bench::makeCases() {
-  if (!flags.inputs.empty()) {
-    Expected<std::vector<NpyArray>> inputs = readInputs(flags.inputs, model);
-    if (!inputs)
-      return inputs.takeError();
-    DimValues dims = dimsOf(*inputs, model).value_or(DimValues());
-    std::string name = sys::path::filename(flags.inputs).str();
-    cases.push_back(makeCase(name, std::move(*inputs), dims));
-    return Error::success();
-  }
-  std::vector<std::string> shapes(flags.shapes.begin(), flags.shapes.end());
-  if (shapes.empty() && symbolNames(model).size() >= 2)
-    shapes = {"1x16", "1x128", "8x128"};
-  else if (shapes.empty())
-    shapes = {symbolNames(model).empty() ? "" : "1"};
-  for (const std::string &shape : shapes) {
-    Expected<DimValues> dims = parseShape(shape, model);
-    if (!dims)
-      return dims.takeError();
-    cases.push_back(makeCase(shapeText(*dims, model),
-                             makeInputs(model, *dims, 1, /*padding=*/false),
-                             *dims));
-  }
-  return Error::success();
-}
 
 /// The ONNX file of the peers.
 static Expected<std::string> referencePath() {
@@ -254,7 +149,7 @@ Error Bench::openRunners(unsigned threads) {
 
 /// Turns of an untimed run and some timed ones, until all have enough. A pause
 /// in between lets the threads of the one before stop spinning.
-Error Bench::measure(const Case &benchCase) {
+Error Bench::measure(const BenchCase &benchCase) {
   for (Runner &runner : runners)
     if (Error error = runner.bind(benchCase.inputs))
       return error;
@@ -268,27 +163,6 @@ Error Bench::measure(const Case &benchCase) {
       runner.times.insert(runner.times.end(), times->begin() + 1, times->end());
     }
   return Error::success();
-}
-
-Expected<Distance> Bench::distance(const Case &benchCase,
-                                   std::vector<NpyArray> &ours, Runner &other) {
-  auto theirs = other.getResults();
-  if (!theirs)
-    return theirs.takeError();
-  const NpyArray *mask = findArray(benchCase.inputs, "attention_mask");
-  Distance worst;
-  for (const NpyArray &array : ours)
-    if (const NpyArray *reference = findArray(*theirs, array.name)) {
-      auto differences = compareArrays(array, *reference);
-      if (!differences)
-        return makeError(other.name + ": " + toString(differences.takeError()));
-      bool isNan = std::isnan(differences->maxAbs) || std::isnan(worst.maxAbs);
-      worst.maxAbs = isNan ? NAN : std::max(worst.maxAbs, differences->maxAbs);
-      worst.cos =
-          isNan ? NAN
-                : std::min(worst.cos, pooledCosine(array, *reference, mask));
-    }
-  return worst;
 }
 
 void Bench::printHeader() {
@@ -307,7 +181,7 @@ static json::Value number(double value) {
   return std::isfinite(value) ? json::Value(value) : json::Value(nullptr);
 }
 
-void Bench::printRow(const Case &benchCase, unsigned threads, double peak,
+void Bench::printRow(const BenchCase &benchCase, unsigned threads, double peak,
                      ArrayRef<Distance> distances) {
   progress.clear();
   double ours = runners.front().median();
@@ -337,10 +211,14 @@ void Bench::printRow(const Case &benchCase, unsigned threads, double peak,
   row["peers"] = std::move(peers);
   row["peak"] = nameOf(arithmetic());
   row["peak_gmacs"] = peak * 1e-9;
-  if (benchCase.multiplyAdds) {
-    double rate = *benchCase.multiplyAdds / (ours * 1e-9);
+  json::Value manifest = model.getManifest();
+  const json::Object *object = manifest.getAsObject();
+  auto multiplyAdds =
+      object ? benchCase.evaluate(*object, "multiply_adds") : std::nullopt;
+  if (multiplyAdds) {
+    double rate = *multiplyAdds / (ours * 1e-9);
     outs() << format("%10.1f %7.0f%%", rate * 1e-9, 100 * rate / peak);
-    row["multiply_adds"] = *benchCase.multiplyAdds;
+    row["multiply_adds"] = *multiplyAdds;
     row["gmacs"] = rate * 1e-9;
     row["of_peak"] = rate / peak;
   }
@@ -357,7 +235,7 @@ Arithmetic Bench::arithmetic() const {
   return arithmeticOf(runners.front().instance->getTarget(), isBf16);
 }
 
-Error Bench::measureCase(const Case &benchCase, unsigned threads) {
+Error Bench::measureCase(const BenchCase &benchCase, unsigned threads) {
   progress.step("measuring " + benchCase.shape);
   double peak = measurePeak(arithmetic(), threads);
   if (Error error = measure(benchCase))
@@ -365,9 +243,10 @@ Error Bench::measureCase(const Case &benchCase, unsigned threads) {
   auto ours = runners.front().getResults();
   if (!ours)
     return ours.takeError();
+  const NpyArray *mask = findArray(benchCase.inputs, "attention_mask");
   std::vector<Distance> distances;
   for (Runner &runner : drop_begin(runners)) {
-    Expected<Distance> one = distance(benchCase, *ours, runner);
+    Expected<Distance> one = runner.compareWith(*ours, mask);
     if (!one)
       return one.takeError();
     distances.push_back(*one);
@@ -377,30 +256,99 @@ Error Bench::measureCase(const Case &benchCase, unsigned threads) {
   return Error::success();
 }
 
-Error Bench::run() {
-  auto threadCounts = parseNumbers(flags.threads);
-  if (!threadCounts)
-    return makeError("--threads=" + flags.threads + " is no list such as 1,2");
-  if (Error error = makeCases())
-    return error;
-  for (unsigned threads : *threadCounts) {
+Error Bench::compare(ArrayRef<unsigned> threadCounts) {
+  for (unsigned threads : threadCounts) {
     if (Error error = openRunners(threads))
       return error;
-    if (threads == threadCounts->front())
+    if (threads == threadCounts.front())
       printHeader();
-    for (const Case &benchCase : cases)
+    for (const BenchCase &benchCase : cases)
       if (Error error = measureCase(benchCase, threads))
         return error;
   }
   outs() << "peak: " << nameOf(arithmetic()) << '\n';
+  return writeJson(json::Object{{"model", model.getManifest()},
+                                {"results", std::move(rows)}});
+}
+
+/// How much memory to read at most: far more than the model's weights, and no
+/// more than what shows the bandwidth of DRAM.
+static uint64_t largestWorkingSet(const ModelFile &model) {
+  json::Value manifest = model.getManifest();
+  const json::Object *object = manifest.getAsObject();
+  auto weights = object ? object->getInteger("weight_bytes") : std::nullopt;
+  const int64_t MiB = 1 << 20;
+  return std::clamp(weights.value_or(0), 2 * MiB, 64 * MiB) * 32;
+}
+
+/// Limits of one thread, and of each number of threads that is asked for.
+Error Bench::showRooflines(ArrayRef<unsigned> threadCounts) {
+  std::vector<Limits> limits;
+  {
+    ReadBuffer buffer(largestWorkingSet(model));
+    std::set<unsigned> counts(threadCounts.begin(), threadCounts.end());
+    counts.insert(1);
+    for (unsigned threads : counts) {
+      progress.step("measuring what this machine can do");
+      limits.push_back(Limits::measure(buffer, threads));
+    }
+  }
+  progress.clear();
+  printLimits(outs(), limits);
+  for (unsigned threads : threadCounts) {
+    Expected<Instance> instance = Instance::create(model, threads);
+    if (!instance)
+      return instance.takeError();
+    Limits &ofThreads = *find_if(
+        limits, [&](const Limits &one) { return one.threads == threads; });
+    for (const BenchCase &benchCase : cases) {
+      progress.step("measuring " + benchCase.shape);
+      auto table =
+          measureRoofline(model, *instance, benchCase, ofThreads, flags.runs);
+      if (!table)
+        return table.takeError();
+      progress.clear();
+      outs() << '\n'
+             << benchCase.shape << ", threads: " << threads << ", "
+             << instance->getTarget() << '\n';
+      table->print(outs());
+      json::Object row = table->toJson();
+      row["shape"] = benchCase.shape;
+      row["threads"] = threads;
+      row["target"] = instance->getTarget();
+      rows.push_back(std::move(row));
+    }
+  }
+  return writeJson(json::Object{{"model", model.getManifest()},
+                                {"limits", toJson(limits)},
+                                {"rooflines", std::move(rows)}});
+}
+
+Error Bench::writeJson(json::Object results) {
   if (flags.json.empty())
     return Error::success();
   return writeFileAtomically(flags.json, [&](raw_ostream &os) {
-    json::Value all = json::Object{{"model", model.getManifest()},
-                                   {"results", std::move(rows)}};
-    os << formatv("{0:2}\n", all);
+    os << formatv("{0:2}\n", json::Value(std::move(results)));
     return Error::success();
   });
+}
+
+Error Bench::run() {
+  auto threadCounts = parseNumbers(flags.threads);
+  if (!threadCounts)
+    return makeError("--threads=" + flags.threads + " is no list such as 1,2");
+  if (flags.inputs.empty()) {
+    auto made = makeCases(model, {flags.shapes.begin(), flags.shapes.end()});
+    if (!made)
+      return made.takeError();
+    cases = std::move(*made);
+  } else {
+    Expected<BenchCase> read = readCase(model, flags.inputs);
+    if (!read)
+      return read.takeError();
+    cases.push_back(std::move(*read));
+  }
+  return flags.roofline ? showRooflines(*threadCounts) : compare(*threadCounts);
 }
 
 int sparse_opt::tool::benchMain(int argc, char **argv) {
@@ -415,6 +363,10 @@ int sparse_opt::tool::benchMain(int argc, char **argv) {
     return *status;
   if (flags.runs == 0)
     return fail("--runs=0 measures nothing");
+  if (flags.roofline && !flags.against.empty())
+    return fail("--roofline compares with this machine, not with "
+                "--against=" +
+                flags.against);
   Expected<ModelFile> model = ModelFile::open(flags.model, flags.entry);
   if (!model)
     return fail(model.takeError());

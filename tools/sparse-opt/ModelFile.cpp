@@ -6,6 +6,7 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Support/FileSystem.h"
+#include <cstddef>
 #include <dlfcn.h>
 
 using namespace llvm;
@@ -39,7 +40,7 @@ Expected<ModelFile> ModelFile::open(const std::string &path,
                      "', so it is no compiled model (--entry= names another)");
   model.api = function();
   if (!model.api || model.api->version != SPARSE_OPT_API_VERSION ||
-      model.api->size < sizeof(sparse_opt_api))
+      model.api->size < offsetof(sparse_opt_api, profile_enable))
     return makeError(path + ": was made for another version of the interface");
   return model;
 }
@@ -102,6 +103,29 @@ Error Instance::run() {
       model->getApi().run(handle.get(), inputs.data(), inputs.size(),
                           outputs.data(), outputs.size());
   return status == SPARSE_OPT_OK ? Error::success() : lastError();
+}
+
+Error Instance::enableProfile(bool enabled) {
+  if (model->getApi().size < sizeof(sparse_opt_api))
+    return makeError(model->getPath() +
+                     ": was compiled before kernels could be timed");
+  if (model->getApi().profile_enable(handle.get(), enabled) != SPARSE_OPT_OK)
+    return lastError();
+  return Error::success();
+}
+
+Expected<Profile> Instance::getProfile() const {
+  const sparse_opt_api &api = model->getApi();
+  Profile profile;
+  uint32_t count = 0;
+  if (api.profile(handle.get(), &profile.total, nullptr, 0, &count) !=
+      SPARSE_OPT_OK)
+    return lastError();
+  profile.launches.resize(count);
+  if (api.profile(handle.get(), &profile.total, profile.launches.data(), count,
+                  &count) != SPARSE_OPT_OK)
+    return lastError();
+  return profile;
 }
 
 std::vector<NpyArray> Instance::getResults() const {

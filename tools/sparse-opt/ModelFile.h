@@ -35,6 +35,12 @@ private:
   const sparse_opt_api *api = nullptr;
 };
 
+/// Nanoseconds of one run.
+struct Profile {
+  uint64_t total;                 // of the compiled code
+  std::vector<uint64_t> launches; // in the order of the manifest's "kernels"
+};
+
 /// An instance of a model with its threads.
 class Instance {
 public:
@@ -46,6 +52,9 @@ public:
   llvm::Error run();
   /// What the last run gave, in the order of the model's outputs.
   std::vector<NpyArray> getResults() const;
+  /// Times the launches of the runs that follow, or doesn't.
+  llvm::Error enableProfile(bool enabled);
+  llvm::Expected<Profile> getProfile() const;
   llvm::StringRef getTarget() const {
     return model->getApi().instance_target(handle.get());
   }

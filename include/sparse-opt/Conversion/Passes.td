@@ -101,6 +101,23 @@ def ExpandMath : Pass<"expand-math"> {
                            "mlir::vector::VectorDialect"];
 }
 
+def KernelDescribeWork : Pass<"kernel-describe-work", "mlir::ModuleOp"> {
+  let summary = "Note what each op of @main computes and touches";
+  let description = [{
+    For profiles: ops that become launches get a fused location whose metadata
+    is a dictionary of `kind`, `shape`, `dtype` (of the multiply-adds), `flops`,
+    `bytes` and, of those, `weight_bytes`, polynomials of the symbols, and an
+    `id` (`include/sparse-opt/Conversion/Work.h` reads it). Locations stay with
+    whatever an op is lowered to. FLOPs are 2 a multiply-add of a product, else
+    one for each scalar operation on floats, `exp` and the like included; of a
+    product those of the epilogue don't count. Bytes are counted once, however
+    often an op comes back to them. What isn't known is left out.
+    Example: `test/Conversion/kernel-describe-work.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numDescribed", "described", "Ops described">];
+}
+
 def KernelPlanBuffers : Pass<"kernel-plan-buffers", "mlir::ModuleOp"> {
   let summary = "Place every buffer of @main in one arena";
   let description = [{

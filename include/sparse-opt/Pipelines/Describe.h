@@ -17,6 +17,10 @@ std::optional<ModelDescription> describeModel(mlir::ModuleOp module);
 /// Bounds of index inputs, from the `kernel.check_index` ops that test a
 /// model's input directly: {"input_ids": 30522}.
 llvm::json::Object describeBounds(mlir::ModuleOp module);
+/// The kernels of a target at the end of stage `vector`, in the order in which
+/// their launches are numbered: name, and what --kernel-describe-work found.
+llvm::json::Array describeKernels(mlir::ModuleOp module);
+
 /// One block for the manifest and `inspect --json`.
 llvm::json::Object describeBlock(const FfnBlockReport &block);
 

@@ -38,6 +38,8 @@ typedef struct so_call {
   int64_t error_is_sizes;        /* the two are sizes that don't fit, not an
                                     index and its bound */
   void *runtime;                 /* the runtime's own */
+  int64_t launch;                /* the number of the launch that calls
+                                    `parallel`, for profiles */
 } so_call;
 
 /* Output dims (flattened over outputs) and arena size for these symbols. */

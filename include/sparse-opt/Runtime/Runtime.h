@@ -160,6 +160,17 @@ typedef struct sparse_opt_api {
   sparse_opt_status (*telemetry)(sparse_opt_instance *instance,
                                  sparse_opt_block_stats *stats,
                                  uint32_t capacity, uint32_t *count);
+
+  /* From the next run on, times every kernel, or none when `enabled` is 0. */
+  sparse_opt_status (*profile_enable)(sparse_opt_instance *instance,
+                                      int32_t enabled);
+  /* Nanoseconds of the last run that was timed: of the compiled code in
+   * `total`, and of the launches of kernels in it, in the order of the
+   * manifest's "kernels", in at most `capacity` of `launches`. `count` gets the
+   * number of launches. The rest of the total went by between them. */
+  sparse_opt_status (*profile)(sparse_opt_instance *instance, uint64_t *total,
+                               uint64_t *launches, uint32_t capacity,
+                               uint32_t *count);
 } sparse_opt_api;
 
 /* The entry of a model linked into the program; with dlopen look it up. */

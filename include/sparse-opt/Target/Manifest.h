@@ -21,6 +21,9 @@ struct ManifestInfo {
   std::vector<std::string> flags;   // that change the code
   uint64_t weightBytes = 0;
   llvm::json::Array blocks; // one object per FFN block
+  /// Of targets that have the same kernels: {"targets": ["x86-64-v4"],
+  /// "launches": [{"name": "/MatMul", "kind": "product", ...}]}.
+  llvm::json::Array kernels;
   /// Of index inputs: values are below; {"input_ids": 30522}.
   llvm::json::Object inputBounds;
   /// Of the products of one run, a polynomial in the symbols; may be empty.

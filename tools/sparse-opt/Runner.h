@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One of those that take turns in `bench`: a compiled model or a peer.
+#ifndef SPARSE_OPT_TOOLS_RUNNER_H
+#define SPARSE_OPT_TOOLS_RUNNER_H
+#include "ModelFile.h"
+#include "Peer.h"
+
+namespace sparse_opt::tool {
+
+/// Between two results: the worst output of each kind.
+struct Distance {
+  double maxAbs = 0;
+  double cos = 1; // of mean-pooled rows
+};
+
+struct Runner {
+  std::string name;
+  std::unique_ptr<Peer> peer;         // or:
+  std::unique_ptr<Instance> instance; // of ours
+  std::vector<double> times;          // nanoseconds
+
+  /// Forgets the times.
+  llvm::Error bind(const std::vector<NpyArray> &inputs);
+  llvm::Expected<std::vector<NpyArray>> getResults();
+  /// Nanoseconds of each of `runs` runs.
+  llvm::Expected<std::vector<double>> run(unsigned runs);
+  double median() const;
+  double best() const;
+  /// Of `ours` to what this one computes; `mask` as pooledCosine takes it.
+  llvm::Expected<Distance> compareWith(const std::vector<NpyArray> &ours,
+                                       const NpyArray *mask);
+};
+
+} // namespace sparse_opt::tool
+#endif
