@@ -30,7 +30,7 @@ struct Flags {
   cl::opt<std::string> model{cl::Positional, cl::Required, cl::sub(command)};
   cl::opt<std::string> against{
       "against", cl::sub(command), cl::value_desc("LIST"),
-      cl::desc("peers: onnxruntime, openvino, openvino-bf16, model.so")};
+      cl::desc("peers: onnxruntime, openvino[-bf16], peer.py, m.so")};
   cl::opt<std::string> reference{
       "reference", cl::sub(command), cl::value_desc("model.onnx"),
       cl::desc("what peers run (default: the .onnx of the same name)")};
@@ -52,7 +52,7 @@ struct Flags {
                             cl::desc("write the results as JSON too")};
   cl::opt<std::string> python{"python", cl::sub(command),
                               cl::value_desc("PROGRAM"), cl::init("python3"),
-                              cl::desc("runs onnxruntime and openvino")};
+                              cl::desc("runs the peers")};
   cl::opt<std::string> entry{"entry", cl::sub(command), cl::value_desc("NAME"),
                              cl::init("sparse_opt_model_v1"),
                              cl::desc("the models' entry function")};

@@ -24,7 +24,8 @@ static const char peerProgram[] =
     ;
 
 bool sparse_opt::tool::isPeerName(StringRef name) {
-  return name == "onnxruntime" || name == "openvino" || name == "openvino-bf16";
+  return name == "onnxruntime" || name == "openvino" ||
+         name == "openvino-bf16" || name.ends_with(".py");
 }
 
 Error Peer::start(const std::string &python) {

@@ -14,7 +14,8 @@
 
 namespace sparse_opt::tool {
 
-/// "onnxruntime", "openvino" (in f32) and "openvino-bf16".
+/// "onnxruntime", "openvino" (in f32), "openvino-bf16", or a Python file with
+/// a class Peer like those in peer.py.
 bool isPeerName(llvm::StringRef name);
 
 class Peer {
