@@ -278,7 +278,7 @@ static uint64_t largestWorkingSet(const ModelFile &model) {
   const json::Object *object = manifest.getAsObject();
   auto weights = object ? object->getInteger("weight_bytes") : std::nullopt;
   const int64_t MiB = 1 << 20;
-  return std::clamp(weights.value_or(0), 2 * MiB, 64 * MiB) * 32;
+  return std::clamp(weights.value_or(0), MiB, 32 * MiB) * 64;
 }
 
 /// Limits of one thread, and of each number of threads that is asked for.

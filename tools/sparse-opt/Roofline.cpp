@@ -133,14 +133,15 @@ static Expected<double> timeRun(Instance &instance) {
   return time.count();
 }
 
-/// The mean of the faster half: lines add up, and interruptions don't count.
+/// The mean of the fastest quarter: lines add up, and interruptions don't
+/// count.
 template <typename Run, typename Get>
-static double meanOfFaster(ArrayRef<Run> sorted, Get get) {
-  size_t half = (sorted.size() + 1) / 2;
+static double meanOfFastest(ArrayRef<Run> sorted, Get get) {
+  size_t count = (sorted.size() + 3) / 4;
   double sum = 0;
-  for (const Run &run : sorted.take_front(half))
+  for (const Run &run : sorted.take_front(count))
     sum += get(run);
-  return sum / double(half);
+  return sum / double(count);
 }
 
 static Error runBoth(Instance &instance, unsigned runs,
@@ -187,10 +188,11 @@ sparse_opt::tool::measureRoofline(const ModelFile &model, Instance &instance,
   if (Error error = runBoth(instance, runs, timed, plain))
     return std::move(error);
   limits.measurePeaksAgain();
-  auto mean = [&](auto get) { return meanOfFaster(ArrayRef(timed), get); };
+  auto mean = [&](auto get) { return meanOfFastest(ArrayRef(timed), get); };
   RooflineTable table;
-  table.plain = meanOfFaster(ArrayRef(plain), [](double run) { return run; });
+  table.plain = meanOfFastest(ArrayRef(plain), [](double run) { return run; });
   table.total = mean([](const TimedRun &run) { return run.seconds; });
+  table.best = timed.front().seconds;
   double compiled = mean(
       [](const TimedRun &run) { return double(run.profile.total) * 1e-9; });
   table.runtime = table.total - compiled;
@@ -201,10 +203,15 @@ sparse_opt::tool::measureRoofline(const ModelFile &model, Instance &instance,
     const json::Object &kernel = *launch.getAsObject();
     KernelLine line = describe(kernel, benchCase, limits, target, set);
     for (int64_t i = kernel.getInteger("launches").value_or(1); i > 0; --i) {
-      line.seconds += mean([&](const TimedRun &run) {
+      auto time = [number](const TimedRun &run) {
         const std::vector<uint64_t> &times = run.profile.launches;
         return number < times.size() ? double(times[number]) * 1e-9 : 0;
-      });
+      };
+      line.seconds += mean(time);
+      line.best += time(
+          *llvm::min_element(timed, [&](const TimedRun &a, const TimedRun &b) {
+            return time(a) < time(b);
+          }));
       ++number;
     }
     table.between -= line.seconds;
@@ -277,19 +284,22 @@ static std::string shortened(StringRef name, size_t width) {
 
 static constexpr unsigned nameWidth = 32, kindWidth = 24;
 
+/// Without a `best` when that isn't known.
 static void printTime(raw_ostream &os, StringRef name, StringRef kind,
-                      double seconds, double total) {
+                      double seconds, double total, double best = -1) {
   os << left_justify(shortened(name, nameWidth), nameWidth) << ' '
      << left_justify(kind, kindWidth)
      << format("%10.1f %5.1f%%", seconds * 1e6, 100 * seconds / total);
+  if (best >= 0)
+    os << format(" %9.1f", best * 1e6);
 }
 
 static void printKernel(raw_ostream &os, const KernelLine &line, double total) {
-  printTime(os, line.name, line.kind, line.seconds, total);
-  if (line.limitSeconds >= 0 && line.seconds > 0)
+  printTime(os, line.name, line.kind, line.seconds, total, line.best);
+  if (line.limitSeconds >= 0 && line.best > 0)
     os << format("%9.2f %8.0f %8.1f %8.1f %6.0f%% ", line.flops * 1e-6,
-                 line.bytes * 1e-3, line.flops / line.seconds * 1e-9,
-                 line.bytes / line.seconds * 1e-9, 100 * line.ofLimit())
+                 line.bytes * 1e-3, line.flops / line.best * 1e-9,
+                 line.bytes / line.best * 1e-9, 100 * line.ofLimit())
        << (line.computeBound ? "compute" : "memory");
   os << '\n';
 }
@@ -304,6 +314,7 @@ static std::vector<KernelLine> byKind(ArrayRef<KernelLine> kernels) {
       continue;
     ++group.count;
     group.seconds += kernel.seconds;
+    group.best += kernel.best;
     bool known = group.limitSeconds >= 0 && kernel.limitSeconds >= 0;
     group.flops = known ? group.flops + kernel.flops : -1;
     group.bytes = known ? group.bytes + kernel.bytes : -1;
@@ -324,8 +335,9 @@ void RooflineTable::print(raw_ostream &os) const {
   auto printTitle = [&](StringRef first) {
     os << left_justify(first, nameWidth) << ' '
        << left_justify("kind", kindWidth)
-       << format("%10s %6s%9s %8s %8s %8s %7s %s\n", "us", "share", "MFLOP",
-                 "kB", "GFLOP/s", "GB/s", "of limit", "limit");
+       << format("%10s %6s %9s%9s %8s %8s %8s %7s %s\n", "us", "share",
+                 "best us", "MFLOP", "kB", "GFLOP/s", "GB/s", "of limit",
+                 "limit");
   };
   printTitle("kernel");
   for (const KernelLine &line : kernels)
@@ -337,7 +349,7 @@ void RooflineTable::print(raw_ostream &os) const {
   os << '\n';
   printTime(os, "outside compiled code", "", runtime, total);
   os << '\n';
-  printTime(os, "total", "", total, total);
+  printTime(os, "total", "", total, total, best);
   os << format("  (%.1f us when nothing inside is timed)\n", plain * 1e6);
 }
 
@@ -347,6 +359,7 @@ json::Object RooflineTable::toJson() const {
     json::Object object{{"name", line.name},
                         {"kind", line.kind},
                         {"us", line.seconds * 1e6},
+                        {"best_us", line.best * 1e6},
                         {"share", line.seconds / total}};
     if (line.limitSeconds >= 0) {
       object["flops"] = line.flops;
@@ -356,9 +369,8 @@ json::Object RooflineTable::toJson() const {
     }
     lines.push_back(std::move(object));
   }
-  return json::Object{{"kernels", std::move(lines)},
-                      {"between_kernels_us", between * 1e6},
-                      {"outside_us", runtime * 1e6},
-                      {"total_us", total * 1e6},
-                      {"plain_us", plain * 1e6}};
+  return json::Object{
+      {"kernels", std::move(lines)}, {"between_kernels_us", between * 1e6},
+      {"outside_us", runtime * 1e6}, {"total_us", total * 1e6},
+      {"best_us", best * 1e6},       {"plain_us", plain * 1e6}};
 }

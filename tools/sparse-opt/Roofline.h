@@ -25,13 +25,14 @@ struct Limits {
 struct KernelLine {
   std::string name, kind; // "/MatMul", "product 384x384 bf16"
   unsigned count = 1;
-  double seconds = 0;
+  double seconds = 0; // of a run; those of all lines add up
+  double best = 0;    // what others on this machine left alone
   /// Unknown: negative.
   double flops = -1, bytes = -1;
   double limitSeconds = -1; // what the limit that applies allows
   bool computeBound = false;
 
-  double ofLimit() const { return limitSeconds / seconds; }
+  double ofLimit() const { return limitSeconds / best; }
 };
 
 /// Where the time of a run went.
@@ -40,6 +41,7 @@ struct RooflineTable {
   double between = 0; // seconds in compiled code outside kernels
   double runtime = 0; // seconds outside compiled code
   double total = 0;   // seconds of a run
+  double best = 0;    // of the fastest run
   double plain = 0;   // seconds of a run that isn't timed inside
 
   void print(llvm::raw_ostream &os) const;
