@@ -36,7 +36,7 @@ static const TargetInfo targets[] = {
      "sapphirerapids", 512, /*f32Tile=*/{14, 2}, /*bf16Tile=*/{14, 2},
      /*thinTile=*/{},
      /*rowCacheBytes=*/768 << 10, /*prefetchLines=*/64, TargetInfo::Bf16::Tiles,
-     /*tiles=*/{2, 2}},
+     /*tiles=*/{2, 2}, /*tilePanels=*/4},
 };
 
 llvm::ArrayRef<TargetInfo> sparse_opt::getTargets() { return targets; }

@@ -156,7 +156,8 @@ TEST_P(Kernels, ProductOfModelSizes) {
 }
 
 TEST_P(Kernels, Bf16ProductOfEveryNumberOfRows) {
-  for (auto [k, n] : {std::pair(19, 40), std::pair(64, 100)}) {
+  for (auto [k, n] :
+       {std::pair(19, 40), std::pair(64, 100), std::pair(300, 112)}) {
     Product product(k, n, Epilogue::Residual, /*isBf16=*/true);
     KernelJit jit(productText(k, n, Epilogue::Residual, /*isBf16=*/true),
                   *target);
@@ -230,6 +231,32 @@ TEST_P(Kernels, ProductAroundThePrefetchDistance) {
     for (int64_t rows : {1, 2, 3, 5}) {
       check(jit, product, pack(product.weight, lines, 70), rows);
       check(narrowJit, narrow, packBf16(narrow.weight, narrow.k, 70), rows);
+    }
+  }
+}
+
+/// The residual may be the output: no row's epilogue runs twice, nor before its
+/// sums are complete.
+TEST_P(Kernels, Bf16ProductInPlace) {
+  for (auto [k, n] :
+       {std::pair(40, 36), std::pair(320, 100), std::pair(288, 1030)}) {
+    Product product(k, n, Epilogue::Residual, /*isBf16=*/true);
+    KernelJit jit(productText(k, n, Epilogue::Residual, /*isBf16=*/true),
+                  *target);
+    std::vector<uint16_t> packed = packBf16(product.weight, k, n);
+    for (int64_t rows : {1, 16, 17, 31, 32, 33, 47, 63, 64, 130}) {
+      std::vector<float> x = product.operands(rows * k),
+                         residual = random(rows * n), out = residual;
+      std::vector<uint16_t> narrow = toBf16(x);
+      jit.call("f", memRef(narrow.data(), rows, k),
+               memRef(packed.data(), (n + 15) / 16, k / 2, 16, 2),
+               memRef(product.bias.data(), n), memRef(out.data(), rows, n),
+               memRef(out.data(), rows, n));
+      for (int64_t i = 0; i < rows * n; ++i)
+        ASSERT_NEAR(out[i],
+                    product.reference(x.data() + i / n * k, i % n, residual[i]),
+                    1e-4)
+            << "row " << i / n << " of " << rows << ", column " << i % n;
     }
   }
 }

@@ -42,6 +42,7 @@ struct TargetInfo {
   /// Of Bf16::Tiles: tiles of the left operand and panels that are multiplied
   /// with each other at a time, `rows * panels` accumulators.
   Tile tiles = {};
+  unsigned tilePanels = 0; ///< panels that one call takes, of few
 
   unsigned f32Lanes() const { return vectorBits / 32; }
   const Tile &tile(bool ofBf16) const { return ofBf16 ? bf16Tile : f32Tile; }

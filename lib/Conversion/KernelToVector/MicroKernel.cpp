@@ -287,6 +287,22 @@ MicroKernels::get(const std::string &name, ArrayRef<Type> inputs,
   return function;
 }
 
+func::FuncOp MicroKernels::getShared(
+    const std::string &prefix, ArrayRef<Type> inputs,
+    llvm::function_ref<void(Emitter &, func::FuncOp)> emit) {
+  SmallVector<func::FuncOp> &known = shared[prefix];
+  func::FuncOp made = get(prefix + std::to_string(known.size()), inputs, emit);
+  for (func::FuncOp other : known)
+    if (other.getFunctionType() == made.getFunctionType() &&
+        OperationEquivalence::isRegionEquivalentTo(
+            &other.getBody(), &made.getBody(),
+            OperationEquivalence::IgnoreLocations)) {
+      symbols.erase(made);
+      return other;
+    }
+  return known.emplace_back(made);
+}
+
 func::FuncOp MicroKernels::get(const MicroKernel &kernel) {
   MLIRContext *context = module.getContext();
   SmallVector<Type> inputs = {kernel.leftType(context),

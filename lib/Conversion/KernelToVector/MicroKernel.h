@@ -7,6 +7,7 @@
 #include "Emitter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace sparse_opt {
 
@@ -63,12 +64,19 @@ public:
   get(const std::string &name, llvm::ArrayRef<mlir::Type> inputs,
       llvm::function_ref<void(Emitter &, mlir::func::FuncOp)> emit);
 
+  /// A private function named from `prefix` on that does what `emit` says: an
+  /// earlier one where that does the same.
+  mlir::func::FuncOp
+  getShared(const std::string &prefix, llvm::ArrayRef<mlir::Type> inputs,
+            llvm::function_ref<void(Emitter &, mlir::func::FuncOp)> emit);
+
 private:
   mlir::func::FuncOp get(const MicroKernel &kernel);
 
   mlir::ModuleOp module;
   const TargetInfo &target;
   mlir::SymbolTable symbols;
+  llvm::StringMap<llvm::SmallVector<mlir::func::FuncOp>> shared; ///< by prefix
 };
 
 } // namespace sparse_opt

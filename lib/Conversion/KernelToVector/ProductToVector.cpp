@@ -7,6 +7,7 @@
 // the tile. With tile registers one call takes all rows of the superblock. The
 // register tile and cache sizes are the target's.
 #include "Lowerings.h"
+#include "ProductEpilogue.h"
 #include "TileKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -22,7 +23,7 @@ class ProductLowering {
 public:
   ProductLowering(ProductOp op, MicroKernels &kernels)
       : op(op), kernels(kernels), target(kernels.getTarget()),
-        b(op.getLoc(), op) {
+        b(op.getLoc(), op), epilogue(op, target.f32Lanes()) {
     auto x = cast<MemRefType>(op.getX().getType());
     isBf16 = x.getElementType().isBF16();
     depth = x.getDimSize(1);
@@ -31,9 +32,13 @@ public:
     panels = llvm::divideCeil(columns, panelColumns);
     byTiles = isBf16 && target.bf16 == TargetInfo::Bf16::Tiles;
     tall = clipped(target.tile(isBf16));
-    if (byTiles) // as many accumulators as a block of tiles has
-      tall = clipped({tall.rows, target.tiles.rows * target.tiles.panels});
-    bufferRows = byTiles ? rowsASuperblock() : tall.rows;
+    overlaps = byTiles && TileKernel::canOverlap(depth) && epilogue.canMove();
+    bufferRows = tall.rows;
+    if (byTiles) {
+      tall = clipped({tall.rows, panelsACall()});
+      bufferRows = overlaps ? target.tiles.rows * TileKernel::tileRows
+                            : rowsASuperblock();
+    }
     thin = clipped(target.thinTile);
     // A second tiling is worth its code where it differs.
     if (byTiles || thin.panels <= tall.panels)
@@ -72,17 +77,18 @@ private:
                   unsigned prefetched, int64_t ahead);
   Value nextGroup(Group group);
   void emitEpilogue(Group group, Value firstRow, Value rows);
-  Value emitExtra(Value extra, Value row, Value column, unsigned lanes,
-                  Value mask);
   int64_t elementBytes() const { return isBf16 ? 2 : 4; }
   int64_t rowsASuperblock() const;
+  unsigned panelsACall() const;
   int64_t grain() const;
 
   ProductOp op;
   MicroKernels &kernels;
   const TargetInfo &target;
   Emitter b;
+  ProductEpilogue epilogue;
   bool isBf16, byTiles;
+  bool overlaps; ///< epilogues with products, by tiles
   int64_t depth, columns, panels, rowStride;
   Tile tall, thin; ///< thin.rows is 0 where there is no second tiling
   unsigned bufferRows;
@@ -97,6 +103,13 @@ int64_t ProductLowering::rowsASuperblock() const {
   int64_t rowBytes = std::max<int64_t>(1, depth) * elementBytes();
   return std::clamp<int64_t>(target.rowCacheBytes / rowBytes, 2 * tall.rows,
                              128);
+}
+
+/// Twice as many where that still makes enough pieces of work: nothing hides
+/// the epilogue of a call's last block.
+unsigned ProductLowering::panelsACall() const {
+  unsigned least = target.tilePanels;
+  return overlaps && panels >= 16 * least ? 2 * least : least;
 }
 
 /// A range of work worth waking a thread for streams 64 KiB of weights.
@@ -171,7 +184,8 @@ Value ProductLowering::leftView(MemRefType type, Value firstRow, Value rows) {
   return b.at(op.getX(), {firstRow, b.index(0)}, type, dynamic);
 }
 
-/// One call for all rows, by whole row tiles where there is one.
+/// One call for all rows, by whole row tiles where there is one; the function
+/// does the epilogue where that can be done among the products.
 void ProductLowering::emitTiledGroup(Group group, Emitter::Part rows) {
   MLIRContext *context = op.getContext();
   TileKernel kernel;
@@ -189,19 +203,32 @@ void ProductLowering::emitTiledGroup(Group group, Emitter::Part rows) {
     auto scratch = [&](MemRefType type) {
       return memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
     };
-    operands.leftTail = scratch(kernel.leftTailType(context));
+    auto left = MemRefType::get({rowsASuperblock(), TileKernel::tileDepth},
+                                b.getBF16Type());
+    operands.leftTail =
+        memref::CastOp::create(b, kernel.leftTailType(context), scratch(left));
     operands.rightTail = scratch(kernel.rightTailType(context));
     emitTails(b, kernel, operands);
   }
-  auto call = [&](unsigned height) {
+  auto emitCall = [&](unsigned height) {
     kernel.rows = height;
     callTileKernel(b, kernels, kernel, operands);
   };
   b.ifElse(
       b.less(rows.size, b.index(TileKernel::tileRows)),
-      [&] { b.switchOver(rows.size, 1, TileKernel::tileRows - 1, call); },
-      [&] { call(TileKernel::tileRows); });
-  emitEpilogue(group, rows.begin, rows.size);
+      [&] {
+        b.switchOver(rows.size, 1, TileKernel::tileRows - 1, emitCall);
+        emitEpilogue(group, rows.begin, rows.size);
+      },
+      [&] {
+        kernel.rows = TileKernel::tileRows;
+        if (overlaps)
+          return callTileProduct(
+              b, kernels, kernel, operands,
+              {epilogue, group.masked, rows.begin, group.first});
+        callTileKernel(b, kernels, kernel, operands);
+        emitEpilogue(group, rows.begin, rows.size);
+      });
 }
 
 /// body(group), where the last group may be smaller than the others.
@@ -285,36 +312,10 @@ void ProductLowering::emitSwitch(Group group, const Block &block,
 
 /// out[rows, columns of the group] = epilogue(tile, extras...)
 void ProductLowering::emitEpilogue(Group group, Value firstRow, Value rows) {
-  unsigned lanes = target.f32Lanes();
   b.loop(rows, 1, [&](Value r) {
-    Value row = b.add(firstRow, r);
-    for (unsigned p = 0; p != group.count; ++p) {
-      for (unsigned lane = 0; lane != panelColumns; lane += lanes) {
-        Value sum = b.load(tile, {b.index(p), r, b.index(lane)}, lanes);
-        Value column = b.add(b.mul(b.add(group.first, p), panelColumns), lane);
-        Value mask;
-        if (group.masked && p + 1 == group.count)
-          mask = b.maskUpTo(column, b.index(columns), lanes);
-        SmallVector<Value> arguments = {sum};
-        for (Value extra : op.getExtras())
-          arguments.push_back(emitExtra(extra, row, column, lanes, mask));
-        Value result = b.inlineVectorized(op.getEpilogue(), arguments, lanes);
-        b.store(result, op.getOut(), {row, column}, mask);
-      }
-    }
+    epilogue.emit(b, {{tile, b.index(0), r, b.add(firstRow, r), group.first,
+                       group.count, group.masked}});
   });
-}
-
-Value ProductLowering::emitExtra(Value extra, Value row, Value column,
-                                 unsigned lanes, Value mask) {
-  auto type = dyn_cast<MemRefType>(extra.getType());
-  if (!type)
-    return b.broadcast(extra, lanes);
-  if (type.getRank() == 0)
-    return b.broadcast(memref::LoadOp::create(b, extra), lanes);
-  if (type.getRank() == 1)
-    return b.load(extra, column, lanes, mask);
-  return b.load(extra, {row, column}, lanes, mask);
 }
 
 LogicalResult sparse_opt::lowerProduct(ProductOp op, MicroKernels &kernels) {

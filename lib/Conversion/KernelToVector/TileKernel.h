@@ -6,6 +6,7 @@
 #ifndef SPARSE_OPT_LIB_CONVERSION_KERNELTOVECTOR_TILEKERNEL_H
 #define SPARSE_OPT_LIB_CONVERSION_KERNELTOVECTOR_TILEKERNEL_H
 #include "MicroKernel.h"
+#include "ProductEpilogue.h"
 
 namespace sparse_opt {
 
@@ -24,6 +25,12 @@ struct TileKernel {
   int64_t leftStride = 0; ///< from row to row, in elements
   int64_t rowsInSums = 0; ///< of a panel
 
+  bool hasTail() const { return depth % tileDepth != 0; }
+  /// Steps of the loop over k.
+  int64_t steps() const { return depth / tileDepth; }
+  /// With fewer steps there would be too much of an epilogue in each.
+  static bool canOverlap(int64_t depth) { return depth / tileDepth >= 8; }
+
   std::string name() const;
   mlir::MemRefType leftType(mlir::MLIRContext *context) const;
   mlir::MemRefType rightType(mlir::MLIRContext *context) const;
@@ -31,7 +38,6 @@ struct TileKernel {
   /// The last k's of left and right, zeros behind them.
   mlir::MemRefType leftTailType(mlir::MLIRContext *context) const;
   mlir::MemRefType rightTailType(mlir::MLIRContext *context) const;
-  bool hasTail() const { return depth % tileDepth != 0; }
 };
 
 /// Operands of a call; the tails only where the kernel has some.
@@ -39,8 +45,23 @@ struct TileOperands {
   mlir::Value left, right, sums, rows, leftTail, rightTail;
 };
 
+/// Of the epilogue that a function does itself, each block's in the loop over k
+/// of the next one: tiles are multiplied beside what vectors do.
+struct TileEpilogue {
+  ProductEpilogue epilogue;
+  bool masked;
+  mlir::Value firstRow, firstPanel; ///< of the output, from where sums are
+};
+
+/// Calls the one function of `kernel`.
 void callTileKernel(Emitter &b, MicroKernels &kernels, const TileKernel &kernel,
                     const TileOperands &operands);
+
+/// Calls a function that writes the output itself; `sums` is scratch for one
+/// block. Products that do the same share it.
+void callTileProduct(Emitter &b, MicroKernels &kernels,
+                     const TileKernel &kernel, const TileOperands &operands,
+                     const TileEpilogue &epilogue);
 
 /// Copies what a kernel takes as tails: of `rows` rows, and of its panels.
 void emitTails(Emitter &b, const TileKernel &kernel,
