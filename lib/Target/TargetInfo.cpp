@@ -12,13 +12,12 @@ using namespace sparse_opt;
 
 // Generic levels are tuned as a recent core of that level: the "x86-64-v4"
 // CPU model of LLVM prefers 256-bit vectors, which halves the product's speed.
-// Widening needs registers for both halves of a pair, so its tiles are lower.
 // The last row has no instructions but those that its bits stand for: the
 // loader checks the bits, and a virtual machine may hide others.
 static const TargetInfo targets[] = {
     {"x86-64-v3", SO_ISA_X86_64_V3, "x86-64-v3", "", "x86-64-v3", 256,
      /*f32Tile=*/{6, 1},
-     /*bf16Tile=*/{4, 1}, /*thinTile=*/{2, 2}, /*rowCacheBytes=*/768 << 10,
+     /*bf16Tile=*/{6, 1}, /*thinTile=*/{2, 2}, /*rowCacheBytes=*/768 << 10,
      /*prefetchLines=*/64, TargetInfo::Bf16::Widen},
     {"x86-64-v4", SO_ISA_X86_64_V3 | SO_ISA_X86_64_V4, "x86-64-v4",
      "-prefer-256-bit", "x86-64-v4", 512, /*f32Tile=*/{14, 2},

@@ -61,6 +61,25 @@ func.func @long_panels(%x: memref<?x100xf32>, %w: memref<1x100x16xf32>, %out: me
   return
 }
 
+// A target that multiplies no bf16 copies the left operand to f32 once, in
+// rows that don't compete for cache lines; the kernel widens weights alone.
+// CHECK-LABEL: @bf16
+// CHECK: %[[WIDE:.+]] = memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<?x48xf32>
+// CHECK: scf.parallel (%[[R:.+]]) =
+// CHECK: vector.load %{{.+}}[%[[R]], %c0] : memref<?x20xbf16>, vector<16xbf16>
+// CHECK: arith.shli
+// CHECK: vector.store %{{.+}}, %[[WIDE]][%[[R]], %c0]
+// CHECK: vector.maskedload
+// CHECK: scf.parallel
+// CHECK: call @kernel_bf16_r1_p1_k20_l48_
+func.func @bf16(%x: memref<?x20xbf16>, %w: memref<1x10x16x2xbf16>, %out: memref<?x16xf32>) {
+  kernel.product %x, %w outs(%out : memref<?x16xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<?x20xbf16>, memref<1x10x16x2xbf16>
+  return
+}
+
 // erf and exp are polynomials in the region.
 // CHECK-LABEL: @region_math
 // CHECK-NOT: math.e{{rf|xp}}
@@ -129,3 +148,13 @@ func.func @attention(%q: memref<?x?x12x32xf32>, %mask: memref<?x1x1x?xf32>, %out
 // CHECK: scf.for %[[J:.+]] = %c36 to %c100
 // CHECK: %[[BEHIND:.+]] = arith.subi %[[J]], %c36
 // CHECK: memref.prefetch %[[NEXT]][%c0, %[[BEHIND]], %c0]
+
+// CHECK-LABEL: func.func private @kernel_bf16_r1_p1_k20_l48_
+// CHECK-SAME: (%[[X:.+]]: memref<?x20xf32, strided<[48, 1], offset: ?>>,
+// CHECK: %[[LOW:.+]] = arith.shli
+// CHECK: %[[HIGH:.+]] = arith.andi
+// CHECK: memref.load %[[X]][%c0, %[[K:[0-9a-z_]+]]]
+// CHECK: vector.fma
+// CHECK: %[[NEXT:.+]] = arith.addi %[[K]], %c1
+// CHECK: memref.load %[[X]][%c0, %[[NEXT]]]
+// CHECK: vector.fma

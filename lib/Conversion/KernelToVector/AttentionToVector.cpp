@@ -31,6 +31,7 @@ public:
 private:
   Value scratch(ArrayRef<int64_t> shape, Value dynamic, Type element);
   void emitBlock(Value firstRow, Value rows);
+  void emitRowOfQ(Value row, Value r);
   void emitScores(Value rows, Value firstRow);
   void emitScoreCall(MicroKernel kernel, Value rows, Value left, Value panel);
   Value leftRows(MicroKernel &kernel, Value rows, Value firstRow);
@@ -58,6 +59,7 @@ private:
   Value numColumns;       ///< n
   Value numPanels;        ///< of n
   Value numLines;         ///< of n in a panel of v
+  bool widens;            ///< left operands of bf16 are multiplied as f32
   bool isDirect;          ///< whole panels go to `out` itself
   LoopIndices at;
   Value packedK, packedV, scores, probabilities, tile, rowsOfQ;
@@ -88,6 +90,7 @@ AttentionLowering::AttentionLowering(AttentionOp op, MicroKernels &kernels)
     columns = staticSize(out, AttentionOp::E);
   element = getElementTypeOrSelf(q.memref.getType());
   step = q.step();
+  widens = step != 1 && target.bf16 == TargetInfo::Bf16::Widen;
   tileRows = target.tile(step != 1).rows;
   tilePanels = target.tile(step != 1).panels;
   isDirect = columns % panelColumns == 0 &&
@@ -133,13 +136,16 @@ void AttentionLowering::lower() {
   scores =
       scratch({dynamic, tileRows, panelColumns}, numPanels, b.getF32Type());
   probabilities = scores;
-  if (step != 1)
+  if (step != 1 && !widens)
     probabilities =
         scratch({dynamic, tileRows, panelColumns}, numPanels, element);
   if (!isDirect)
     tile =
         scratch({panelsOut, tileRows, panelColumns}, Value(), b.getF32Type());
-  if (!q.isContiguousAlong(AttentionOp::D))
+  if (widens)
+    rowsOfQ = scratch({tileRows, int64_t(llvm::alignTo(depth, panelColumns))},
+                      Value(), b.getF32Type());
+  else if (!q.isContiguousAlong(AttentionOp::D))
     rowsOfQ = scratch({tileRows, depth}, Value(), element);
   k.packColumns(b, at, AttentionOp::N, AttentionOp::D, depth, packedK, lanes);
   v.packRows(b, at, AttentionOp::N, AttentionOp::E, columns, packedV, lanes);
@@ -154,20 +160,33 @@ void AttentionLowering::lower() {
 
 void AttentionLowering::emitBlock(Value firstRow, Value rows) {
   if (rowsOfQ)
-    b.loop(rows, 1, [&](Value r) {
-      b.loop(b.index(depth), 1, [&](Value d) {
-        LoopIndices from = at;
-        from[AttentionOp::M] = b.add(firstRow, r);
-        from[AttentionOp::D] = d;
-        Value element = memref::LoadOp::create(b, q.memref, q.indices(b, from));
-        memref::StoreOp::create(b, element, rowsOfQ, ValueRange{r, d});
-      });
-    });
+    b.loop(rows, 1, [&](Value r) { emitRowOfQ(b.add(firstRow, r), r); });
   emitScores(rows, firstRow);
   b.loop(rows, 1, [&](Value r) { emitSoftmax(b.add(firstRow, r), r); });
   emitOutput(rows, firstRow);
   if (!isDirect)
     emitTileCopy(firstRow, rows);
+}
+
+/// rowsOfQ[r] = q[row], in f32 where the target widens.
+void AttentionLowering::emitRowOfQ(Value row, Value r) {
+  LoopIndices from = at;
+  from[AttentionOp::M] = row;
+  from[AttentionOp::D] = b.index(0);
+  if (widens && q.isContiguousAlong(AttentionOp::D))
+    return b.widen(q.memref, q.indices(b, from), depth, rowsOfQ,
+                   {r, b.index(0)}, lanes);
+  auto copy = [&](Value d, Value element) {
+    if (widens)
+      element = arith::ExtFOp::create(b, b.getF32Type(), element);
+    memref::StoreOp::create(b, element, rowsOfQ, ValueRange{r, d});
+  };
+  b.loop(b.index(depth), 1, [&](Value d) {
+    from[AttentionOp::D] = d;
+    copy(d, memref::LoadOp::create(b, q.memref, q.indices(b, from)));
+  });
+  if (widens && depth % step)
+    copy(b.index(depth), b.zero(element));
 }
 
 //===----------------------------------------------------------------------===//
@@ -179,7 +198,7 @@ Value AttentionLowering::leftRows(MicroKernel &kernel, Value rows,
                                   Value firstRow) {
   Value zero = b.index(0);
   if (rowsOfQ) {
-    kernel.leftStride = depth;
+    kernel.leftStride = cast<MemRefType>(rowsOfQ.getType()).getDimSize(1);
     return b.at(rowsOfQ, {zero, zero}, kernel.leftType(b.getContext()), rows);
   }
   LoopIndices from = at;
@@ -210,6 +229,7 @@ void AttentionLowering::emitScoreCall(MicroKernel kernel, Value rows,
 void AttentionLowering::emitScores(Value rows, Value firstRow) {
   MicroKernel kernel;
   kernel.isBf16 = step != 1;
+  kernel.isLeftWide = widens;
   kernel.panels = tilePanels;
   kernel.depth = depth;
   kernel.tilePanelStride = tileRows * panelColumns;
@@ -248,6 +268,7 @@ void AttentionLowering::emitOutput(Value rows, Value firstRow) {
   MLIRContext *context = b.getContext();
   MicroKernel kernel;
   kernel.isBf16 = step != 1;
+  kernel.isLeftWide = widens;
   kernel.depth = ShapedType::kDynamic;
   kernel.leftStride = tileRows * panelColumns;
   kernel.tilePanelStride = isDirect ? panelColumns : tileRows * panelColumns;
@@ -388,6 +409,9 @@ void AttentionLowering::emitProbabilities(Value r, Value sum) {
       Value probability =
           arith::MulFOp::create(b, b.load(scores, indices, lanes), factor);
       probability = b.inlineVectorized(op.getProbability(), probability, lanes);
+      if (widens)
+        probability = arith::ExtFOp::create(
+            b, VectorType::get(lanes, b.getF32Type()), probability);
       b.store(probability, probabilities, indices);
     }
   });

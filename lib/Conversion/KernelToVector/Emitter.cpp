@@ -201,6 +201,33 @@ void Emitter::store(Value vector, Value memref, ValueRange indices,
     vector::StoreOp::create(*this, vector, memref, indices);
 }
 
+void Emitter::widen(Value from, ValueRange fromAt, int64_t count, Value to,
+                    ValueRange toAt, unsigned lanes) {
+  auto bits = VectorType::get(lanes, getI32Type());
+  auto piece = [&](Value i, Value mask) {
+    auto at = [&](ValueRange indices) {
+      SmallVector<Value> result(indices);
+      result.back() = add(result.back(), i);
+      return result;
+    };
+    Value value = load(from, at(fromAt), lanes, mask);
+    value = vector::BitCastOp::create(
+        *this, VectorType::get(lanes, getI16Type()), value);
+    value = arith::ExtUIOp::create(*this, bits, value);
+    value = arith::ShLIOp::create(
+        *this, value,
+        arith::ConstantOp::create(
+            *this, DenseElementsAttr::get(bits, getI32IntegerAttr(16))));
+    value = vector::BitCastOp::create(
+        *this, VectorType::get(lanes, getF32Type()), value);
+    store(value, to, at(toAt));
+  };
+  int64_t whole = count / lanes * lanes;
+  loop(index(whole), lanes, [&](Value i) { piece(i, Value()); });
+  if (whole != count)
+    piece(index(whole), maskUpTo(index(whole), index(count), lanes));
+}
+
 Value Emitter::broadcast(Value scalar, unsigned lanes) {
   return vector::BroadcastOp::create(
       *this, VectorType::get(lanes, scalar.getType()), scalar);

@@ -65,6 +65,10 @@ public:
              Value mask = {});
   void store(Value vector, Value memref, mlir::ValueRange indices,
              Value mask = {});
+  /// to[toAt..., +count) = from[fromAt..., +count) of bf16 as f32, and zeros up
+  /// to a multiple of `lanes`.
+  void widen(Value from, mlir::ValueRange fromAt, int64_t count, Value to,
+             mlir::ValueRange toAt, unsigned lanes);
   Value broadcast(Value scalar, unsigned lanes);
   Value splat(float value, unsigned lanes);
   /// Zero of a scalar or vector type.

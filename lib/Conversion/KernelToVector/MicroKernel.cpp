@@ -36,13 +36,18 @@ Type MicroKernel::elementType(MLIRContext *context) const {
                 : Type(Float32Type::get(context));
 }
 
+Type MicroKernel::leftElement(MLIRContext *context) const {
+  return isLeftWide ? Type(Float32Type::get(context)) : elementType(context);
+}
+
 MemRefType MicroKernel::leftType(MLIRContext *context) const {
-  Type type = elementType(context);
+  Type type = leftElement(context);
   if (ShapedType::isDynamic(depth))
     return stridedMemRef(
         type, {ShapedType::kDynamic, ShapedType::kDynamic, panelColumns},
         {leftStride, panelColumns, 1});
-  return stridedMemRef(type, {ShapedType::kDynamic, depth}, {leftStride, 1});
+  int64_t size = isLeftWide ? lines() * step() : depth;
+  return stridedMemRef(type, {ShapedType::kDynamic, size}, {leftStride, 1});
 }
 
 /// `count` panels, each of as many lines as there are steps.
@@ -82,7 +87,10 @@ public:
   BodyEmitter(Emitter &b, const MicroKernel &kernel, const TargetInfo &target,
               func::FuncOp function)
       : b(b), kernel(kernel), lanes(target.f32Lanes()),
-        vectorsAPanel(panelColumns / lanes), bf16(target.bf16) {
+        vectorsAPanel(panelColumns / lanes) {
+    assert((kernel.isLeftWide ||
+            !(kernel.isBf16 && target.bf16 == TargetInfo::Bf16::Widen)) &&
+           "this target multiplies no bf16");
     left = function.getArgument(0);
     right = function.getArgument(1);
     tile = function.getArgument(2);
@@ -115,7 +123,8 @@ private:
   }
 
   Sums emitLoop(Sums sums) {
-    int64_t lines = kernel.lines(), whole = kernel.depth / kernel.step();
+    int64_t lines = kernel.lines();
+    int64_t whole = kernel.isLeftWide ? lines : kernel.depth / kernel.step();
     // From `last` on what is to be fetched lies in the next group.
     int64_t last = lines - std::min(lines, kernel.ahead);
     auto turn = [&](Value i, Sums &sums, bool isHalf) {
@@ -184,14 +193,15 @@ private:
       for (unsigned v = 0; v != vectorsAPanel; ++v)
         columns.push_back(factor(
             b.load(right, {b.index(p), step, b.index(v * width)}, width)));
-    unsigned sum = 0;
-    for (unsigned r = 0; r != kernel.rows; ++r) {
-      Factor row = loadRow(leftIndices(b.index(r)), isHalf);
-      for (const Factor &column : columns) {
-        sums[sum] = multiplyAdd(row, column, sums[sum]);
-        ++sum;
+    // One half after the other, for half the registers.
+    for (unsigned half = 0; half != columns.front().size(); ++half)
+      for (unsigned r = 0, sum = 0; r != kernel.rows; ++r) {
+        Value row = loadRow(leftIndices(b.index(r)), half, isHalf);
+        for (const Factor &column : columns) {
+          sums[sum] = multiplyAdd(row, column[half], sums[sum]);
+          ++sum;
+        }
       }
-    }
   }
 
   /// One step's elements as the target multiplies them: a vector of f32, of
@@ -199,7 +209,7 @@ private:
   using Factor = SmallVector<Value, 2>;
 
   Factor factor(Value elements) {
-    if (!kernel.isBf16 || bf16 != TargetInfo::Bf16::Widen)
+    if (!kernel.isLeftWide)
       return {elements};
     auto bits = VectorType::get(lanes, b.getI32Type());
     auto floats = VectorType::get(lanes, b.getF32Type());
@@ -214,10 +224,12 @@ private:
             vector::BitCastOp::create(b, floats, second)};
   }
 
-  /// A row's elements of one step, in every lane.
-  Factor loadRow(ValueRange indices, bool isHalf) {
-    if (!kernel.isBf16)
-      return {b.broadcast(memref::LoadOp::create(b, left, indices), lanes)};
+  /// A row's elements of one step, in every lane; widened ones' `half`.
+  Value loadRow(SmallVector<Value> indices, unsigned half, bool isHalf) {
+    if (!kernel.isBf16 || kernel.isLeftWide) {
+      indices.back() = b.add(indices.back(), half);
+      return b.broadcast(memref::LoadOp::create(b, left, indices), lanes);
+    }
     Type i32 = b.getI32Type();
     Value pair;
     if (isHalf) {
@@ -230,17 +242,15 @@ private:
           vector::BitCastOp::create(b, VectorType::get(1, i32), elements);
       pair = vector::ExtractOp::create(b, one, 0);
     }
-    Value pairs = b.broadcast(pair, lanes);
-    return factor(vector::BitCastOp::create(
-        b, VectorType::get(2 * lanes, b.getBF16Type()), pairs));
+    return vector::BitCastOp::create(
+        b, VectorType::get(2 * lanes, b.getBF16Type()),
+        b.broadcast(pair, lanes));
   }
 
-  Value multiplyAdd(const Factor &row, const Factor &column, Value sum) {
-    if (kernel.isBf16 && bf16 != TargetInfo::Bf16::Widen)
-      return x86vector::DotBF16Op::create(b, sum, row.front(), column.front());
-    for (auto [x, y] : llvm::zip_equal(row, column))
-      sum = vector::FMAOp::create(b, x, y, sum);
-    return sum;
+  Value multiplyAdd(Value row, Value column, Value sum) {
+    if (!kernel.isBf16 || kernel.isLeftWide)
+      return vector::FMAOp::create(b, row, column, sum);
+    return x86vector::DotBF16Op::create(b, sum, row, column);
   }
 
   void emitStores(const Sums &sums) {
@@ -255,7 +265,6 @@ private:
   Emitter &b;
   const MicroKernel &kernel;
   unsigned lanes, vectorsAPanel;
-  TargetInfo::Bf16 bf16;
   Value left, right, tile, depth, next;
 };
 

@@ -17,6 +17,9 @@ namespace sparse_opt {
 /// 2], where an odd number of k ends in a zero.
 struct MicroKernel {
   bool isBf16 = false; ///< what left and right hold; else f32
+  /// On a target that widens bf16 `left` comes as f32, zero behind an odd
+  /// depth: that is done once, not in every call.
+  bool isLeftWide = false;
   unsigned rows = 0, panels = 0;
   /// Number of k; kDynamic: an argument, and `left` is blocked by 16 along k,
   /// `left[k / 16, r, k mod 16]`, so that every address is base + constant;
@@ -42,6 +45,7 @@ struct MicroKernel {
   mlir::MemRefType nextType(mlir::MLIRContext *context) const;
 
 private:
+  mlir::Type leftElement(mlir::MLIRContext *context) const;
   mlir::Type elementType(mlir::MLIRContext *context) const;
   mlir::MemRefType panelsType(mlir::MLIRContext *context, int64_t count) const;
 };

@@ -27,7 +27,9 @@ public:
     auto x = cast<MemRefType>(op.getX().getType());
     isBf16 = x.getElementType().isBF16();
     depth = x.getDimSize(1);
+    left = op.getX();
     rowStride = x.getStridesAndOffset().first[0];
+    widens = isBf16 && target.bf16 == TargetInfo::Bf16::Widen;
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     panels = llvm::divideCeil(columns, panelColumns);
     byTiles = isBf16 && target.bf16 == TargetInfo::Bf16::Tiles;
@@ -66,6 +68,7 @@ private:
     unsigned least, most;
   };
 
+  void emitWidening(Value rows);
   Emitter::Part superblockRows(Value rows, Value superblocks, Value superblock);
   Value leftView(MemRefType type, Value firstRow, Value rows);
   void emitPiece(const Tile &tiling, Value group,
@@ -88,10 +91,12 @@ private:
   Emitter b;
   ProductEpilogue epilogue;
   bool isBf16, byTiles;
+  bool widens;   ///< x to f32
   bool overlaps; ///< epilogues with products, by tiles
   int64_t depth, columns, panels, rowStride;
   Tile tall, thin; ///< thin.rows is 0 where there is no second tiling
   unsigned bufferRows;
+  Value left; ///< x, or its copy in f32
   Value tile; ///< f32 sums, panels x bufferRows x 16
 };
 
@@ -100,7 +105,8 @@ private:
 /// So many rows that the left operand stays in second-level cache while all
 /// panels pass, and few enough that many rows make many pieces of work.
 int64_t ProductLowering::rowsASuperblock() const {
-  int64_t rowBytes = std::max<int64_t>(1, depth) * elementBytes();
+  int64_t rowBytes =
+      std::max<int64_t>(1, depth) * (widens ? 4 : elementBytes());
   return std::clamp<int64_t>(target.rowCacheBytes / rowBytes, 2 * tall.rows,
                              128);
 }
@@ -119,6 +125,25 @@ int64_t ProductLowering::grain() const {
   return std::max<int64_t>(1, (64 << 10) / groupBytes);
 }
 
+/// All of x in f32 where the target multiplies nothing else: a micro-kernel
+/// would do it for every panel group.
+void ProductLowering::emitWidening(Value rows) {
+  unsigned lanes = target.f32Lanes();
+  // Not a power of two, so that rows don't compete for the same cache lines.
+  rowStride = llvm::alignTo(depth, panelColumns) + panelColumns;
+  left = memref::AllocOp::create(
+      b, MemRefType::get({ShapedType::kDynamic, rowStride}, b.getF32Type()),
+      rows, b.getI64IntegerAttr(64));
+  auto parallel = scf::ParallelOp::create(
+      b, ValueRange{b.index(0)}, ValueRange{rows}, ValueRange{b.index(1)});
+  int64_t grain = std::max<int64_t>(1, (64 << 10) / rowStride);
+  parallel->setAttr("kernel.grain", b.getI64IntegerAttr(grain));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(parallel.getBody());
+  Value from[] = {parallel.getInductionVars()[0], b.index(0)};
+  b.widen(op.getX(), from, depth, left, from, lanes);
+}
+
 /// Whole row tiles up to the last one. There are at least two in each of
 /// several superblocks, so that none has fewer rows than a tile.
 Emitter::Part ProductLowering::superblockRows(Value rows, Value superblocks,
@@ -134,6 +159,8 @@ Emitter::Part ProductLowering::superblockRows(Value rows, Value superblocks,
 
 void ProductLowering::lower() {
   Value rows = b.size(op.getX(), 0);
+  if (widens)
+    emitWidening(rows);
   Value superblocks = b.ceilDiv(rows, rowsASuperblock());
   auto groupsOf = [&](const Tile &tiling) {
     return b.index(llvm::divideCeil(panels, tiling.panels));
@@ -175,13 +202,13 @@ void ProductLowering::lower() {
     emitTall();
 }
 
-/// `rows` rows of x from `firstRow` on.
+/// `rows` rows of the left operand from `firstRow` on.
 Value ProductLowering::leftView(MemRefType type, Value firstRow, Value rows) {
   SmallVector<Value> dynamic = {rows};
   if (ShapedType::isDynamic(rowStride))
     dynamic.push_back(
-        memref::ExtractStridedMetadataOp::create(b, op.getX()).getStrides()[0]);
-  return b.at(op.getX(), {firstRow, b.index(0)}, type, dynamic);
+        memref::ExtractStridedMetadataOp::create(b, left).getStrides()[0]);
+  return b.at(left, {firstRow, b.index(0)}, type, dynamic);
 }
 
 /// One call for all rows, by whole row tiles where there is one; the function
@@ -291,6 +318,7 @@ void ProductLowering::emitSwitch(Group group, const Block &block,
   MLIRContext *context = op.getContext();
   MicroKernel kernel;
   kernel.isBf16 = isBf16;
+  kernel.isLeftWide = widens;
   kernel.panels = group.count;
   kernel.depth = depth;
   kernel.leftStride = rowStride;
