@@ -38,8 +38,6 @@ static const TargetInfo targets[] = {
      /*tiles=*/{2, 2}, /*tilePanels=*/4},
 };
 
-llvm::ArrayRef<TargetInfo> sparse_opt::getTargets() { return targets; }
-
 const TargetInfo *sparse_opt::lookupTarget(llvm::StringRef name) {
   const TargetInfo *found = llvm::find_if(
       targets, [&](const TargetInfo &target) { return target.name == name; });

@@ -190,25 +190,33 @@ static SmallVector<OpFoldResult> reifySizes(OpBuilder &builder, Location loc,
   return tensor::getMixedSizes(builder, loc, tensor);
 }
 
-Value sparse_opt::asStored(OpBuilder &builder, Location loc, Value tensor) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  Type stored = storedType(type.getElementType());
-  if (stored == type.getElementType())
-    return tensor;
-  Value empty = tensor::EmptyOp::create(
-      builder, loc, reifySizes(builder, loc, tensor), stored);
-  SmallVector<AffineMap> maps(2,
-                              builder.getMultiDimIdentityMap(type.getRank()));
-  SmallVector<utils::IteratorType> loops(type.getRank(),
-                                         utils::IteratorType::parallel);
+Value sparse_opt::mapElements(
+    OpBuilder &builder, Location loc, Value tensor, Type type,
+    llvm::function_ref<Value(OpBuilder &, Location, Value)> convert) {
+  int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
+  Value empty = tensor::EmptyOp::create(builder, loc,
+                                        reifySizes(builder, loc, tensor), type);
+  SmallVector<AffineMap> maps(2, builder.getMultiDimIdentityMap(rank));
+  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
   auto op = linalg::GenericOp::create(
       builder, loc, empty.getType(), tensor, empty, maps, loops,
       [&](OpBuilder &nested, Location loc, ValueRange arguments) {
-        Value byte =
-            arith::ExtUIOp::create(nested, loc, stored, arguments.front());
-        linalg::YieldOp::create(nested, loc, byte);
+        linalg::YieldOp::create(nested, loc,
+                                convert(nested, loc, arguments.front()));
       });
   return op->getResult(0);
+}
+
+Value sparse_opt::asStored(OpBuilder &builder, Location loc, Value tensor) {
+  Type element = getElementTypeOrSelf(tensor.getType());
+  Type stored = storedType(element);
+  if (stored == element)
+    return tensor;
+  return mapElements(builder, loc, tensor, stored,
+                     [&](OpBuilder &nested, Location loc, Value element) {
+                       return arith::ExtUIOp::create(nested, loc, stored,
+                                                     element);
+                     });
 }
 
 void Chain::build(Region &region, OpBuilder &builder, Location loc,

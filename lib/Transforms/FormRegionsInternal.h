@@ -44,6 +44,14 @@ struct Chain {
              float factor = 1) const;
 };
 
+/// `convert` of each element, as one linalg.generic.
+mlir::Value
+mapElements(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value tensor,
+            mlir::Type type,
+            llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location,
+                                           mlir::Value)>
+                convert);
+
 /// A tensor of bools as bytes; any other as it is.
 mlir::Value asStored(mlir::OpBuilder &builder, mlir::Location loc,
                      mlir::Value tensor);

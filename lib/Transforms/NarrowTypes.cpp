@@ -4,7 +4,7 @@
 // f32. What only such operands use is rounded where it is made; residual
 // streams, norms and softmax stay f32. Which instructions multiply bf16 is the
 // lowerings' matter.
-#include "dialects/Kernel/KernelOps.h"
+#include "FormRegionsInternal.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -221,23 +221,12 @@ private:
   }
 
   static Value rounded(OpBuilder &builder, Value value) {
-    auto type = cast<RankedTensorType>(value.getType());
-    Location loc = value.getLoc();
-    Value empty = tensor::EmptyOp::create(
-        builder, loc, tensor::getMixedSizes(builder, loc, value),
-        builder.getBF16Type());
-    SmallVector<AffineMap> maps(2,
-                                builder.getMultiDimIdentityMap(type.getRank()));
-    SmallVector<utils::IteratorType> loops(type.getRank(),
-                                           utils::IteratorType::parallel);
-    auto op = linalg::GenericOp::create(
-        builder, loc, empty.getType(), value, empty, maps, loops,
-        [&](OpBuilder &nested, Location loc, ValueRange arguments) {
-          Value element = arith::TruncFOp::create(
-              nested, loc, nested.getBF16Type(), arguments.front());
-          linalg::YieldOp::create(nested, loc, element);
-        });
-    return op->getResult(0);
+    Type bf16 = builder.getBF16Type();
+    return mapElements(builder, value.getLoc(), value, bf16,
+                       [&](OpBuilder &nested, Location loc, Value element) {
+                         return arith::TruncFOp::create(nested, loc, bf16,
+                                                        element);
+                       });
   }
 
   /// A result that is only rounded is made in bf16.

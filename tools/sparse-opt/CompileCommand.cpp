@@ -165,10 +165,11 @@ static std::optional<int> chooseType(CompileOptions &options,
   bool holds = limit->holds(measured->error);
   outs() << formatv("bf16 to f32: {0:f2} times as fast here on one thread; "
                     "error of '{1}': rel mean {2:e1}, p99 {3:e1}, cos {4:e1} "
-                    "({5}); limit {6}\n",
+                    "({5}); {6} {7}\n",
                     measured->speedup, measured->output,
                     measured->error.relMean, measured->error.relP99,
-                    measured->error.cos, measured->inputs, limit->str());
+                    measured->error.cos, measured->inputs,
+                    holds ? "within" : "BEYOND", limit->str());
   if (options.dtype == "auto")
     options.dtype = holds && measured->speedup > 1.05 ? "bf16" : "f32";
   else if (!holds && flags.maxError.getNumOccurrences()) {

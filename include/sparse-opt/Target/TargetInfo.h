@@ -50,9 +50,6 @@ struct TargetInfo {
   bool convertsBf16() const { return bf16 != Bf16::Widen; }
 };
 
-/// All targets, the most capable last.
-llvm::ArrayRef<TargetInfo> getTargets();
-
 /// Those worth a variant of their own in a model of f32 or of bf16, the most
 /// capable first.
 llvm::SmallVector<const TargetInfo *> targetsFor(bool bf16);

@@ -15,6 +15,19 @@ using sparse_opt::onnx::NodeOp;
 // Heads
 //===----------------------------------------------------------------------===//
 
+LogicalResult lowering::readScale(NodeOp node, Lowering &l, const Tensor &q,
+                                  float &scale) {
+  scale = node.floatAttr("scale", 0);
+  if (scale != 0)
+    return success();
+  std::optional<int64_t> depth = getConstantIntValue(q.shape[3]);
+  if (!depth)
+    return l.fail("with a head size that isn't constant has no lowering to "
+                  "CPU code");
+  scale = 1 / std::sqrt(static_cast<float>(*depth));
+  return success();
+}
+
 Tensor lowering::splitHeads(Lowering &l, Tensor x, int64_t heads) {
   Size depth = l.floorDiv(x.shape[2], heads);
   Tensor split = l.reshape(x, {x.shape[0], x.shape[1], l.size(heads), depth});

@@ -26,6 +26,10 @@ struct AttentionOptions {
                               // biased, probabilities
 };
 
+/// com.microsoft's `scale` for q [batch, heads, rows, depth]: 1 / sqrt(depth)
+/// where the node gives none.
+mlir::LogicalResult readScale(onnx::NodeOp node, Lowering &l, const Tensor &q,
+                              float &scale);
 /// [batch, rows, heads * depth] <-> [batch, heads, rows, depth]
 Tensor splitHeads(Lowering &l, Tensor x, int64_t heads);
 Tensor joinHeads(Lowering &l, Tensor x);

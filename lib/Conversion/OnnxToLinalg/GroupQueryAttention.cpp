@@ -168,14 +168,8 @@ LogicalResult lowering::lowerGroupQueryAttention(NodeOp node, Lowering &l) {
   Tensor k = present(l, heads.k, pastKey, starts, room);
   Tensor v = present(l, heads.v, pastValue, starts, room);
   AttentionOptions options;
-  std::optional<int64_t> depth = getConstantIntValue(heads.q.shape[3]);
-  options.scale = node.floatAttr("scale", 0);
-  if (options.scale == 0) {
-    if (!depth)
-      return l.fail("with a head size that isn't constant has no lowering to "
-                    "CPU code");
-    options.scale = 1 / std::sqrt(static_cast<float>(*depth));
-  }
+  if (failed(readScale(node, l, heads.q, options.scale)))
+    return failure();
   options.softcap = node.floatAttr("softcap", 0);
   options.window.causal = true;
   // The window counts the row's own column.

@@ -60,14 +60,8 @@ static void addAttentionBias(Lowering &l, unsigned operand,
 
 static LogicalResult readOptions(NodeOp node, Lowering &l, const Tensor &q,
                                  AttentionOptions &options) {
-  std::optional<int64_t> depth = getConstantIntValue(q.shape[3]);
-  options.scale = node.floatAttr("scale", 0);
-  if (options.scale == 0) {
-    if (!depth)
-      return l.fail("with a head size that isn't constant has no lowering to "
-                    "CPU code");
-    options.scale = 1 / std::sqrt(static_cast<float>(*depth));
-  }
+  if (failed(readScale(node, l, q, options.scale)))
+    return failure();
   options.window.causal = node.intAttr("unidirectional", 0);
   options.window.past = l.size(0);
   options.window.masked = node.floatAttr("mask_filter_value", -10000);

@@ -42,21 +42,29 @@ static FailureOr<Tensor> parameter(NodeOp node, Lowering &l, const Tensor &x,
   return l.slice(l.reshape(wide, whole), *axis, l.size(0), x.shape[*axis]);
 }
 
+/// x, its scale and, where the node has one, its zero point.
+static FailureOr<SmallVector<Tensor>> withParameters(NodeOp node, Lowering &l,
+                                                     Tensor x) {
+  SmallVector<Tensor> ins = {x};
+  for (unsigned operand : {1, 2}) {
+    if (!l.has(operand))
+      break;
+    FailureOr<Tensor> value = parameter(node, l, x, operand);
+    if (failed(value))
+      return failure();
+    ins.push_back(*value);
+  }
+  return ins;
+}
+
 /// (x - zero point) * scale
 static LogicalResult lowerDequantize(NodeOp node, Lowering &l) {
   Tensor x = l.in(0);
-  FailureOr<Tensor> scale = parameter(node, l, x, 1);
-  if (failed(scale))
+  FailureOr<SmallVector<Tensor>> ins = withParameters(node, l, x);
+  if (failed(ins))
     return failure();
-  SmallVector<Tensor> ins = {x, *scale};
-  if (l.has(2)) {
-    FailureOr<Tensor> zero = parameter(node, l, x, 2);
-    if (failed(zero))
-      return failure();
-    ins.push_back(*zero);
-  }
-  Type compute = computeType(scale->elementType);
-  l.out(0, l.map(ins, l.type(), x.shape, [&](Scalars &s, ValueRange v) {
+  Type compute = computeType((*ins)[1].elementType);
+  l.out(0, l.map(*ins, l.type(), x.shape, [&](Scalars &s, ValueRange v) {
     // Differences of 32-bit values may not fit: in the float type.
     Value value = s.cast(v[0], x.elementType, compute);
     if (v.size() > 2)
@@ -81,21 +89,14 @@ static LogicalResult lowerQuantize(NodeOp node, Lowering &l) {
   Type type = l.type();
   if (!isa<IntegerType>(type))
     return l.fail("to a float type has no lowering to CPU code");
-  FailureOr<Tensor> scale = parameter(node, l, x, 1);
-  if (failed(scale))
+  FailureOr<SmallVector<Tensor>> ins = withParameters(node, l, x);
+  if (failed(ins))
     return failure();
-  SmallVector<Tensor> ins = {x, *scale};
-  if (l.has(2)) {
-    FailureOr<Tensor> zero = parameter(node, l, x, 2);
-    if (failed(zero))
-      return failure();
-    ins.push_back(*zero);
-  }
   Type compute = isa<FloatType>(x.elementType) ? computeType(x.elementType)
                                                : l.b.getF32Type();
-  l.out(0, l.map(ins, type, x.shape, [&](Scalars &s, ValueRange v) {
+  l.out(0, l.map(*ins, type, x.shape, [&](Scalars &s, ValueRange v) {
     Value value = s.cast(v[0], x.elementType, compute);
-    Value factor = s.cast(v[1], computeType(scale->elementType), compute);
+    Value factor = s.cast(v[1], computeType((*ins)[1].elementType), compute);
     return quantize(s, value, factor, v.size() > 2 ? v[2] : Value(), type);
   }));
   return success();
