@@ -16,7 +16,7 @@ def read_weights(path):
     graph = onnx.load(path).graph
     arrays = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
     weights = {name.removeprefix("model."): array for name, array in arrays.items()
-               if name.startswith("model.")}
+               if name.startswith("model.") and not name.endswith(".T")}
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in arrays:
             module = node.name.strip("/").replace("/", ".").removesuffix(".MatMul")
