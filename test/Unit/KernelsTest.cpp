@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Generated kernels against a scalar reference in double precision, for every
+// Generated products against a scalar reference in double precision, for every
 // target that this machine runs; tile instructions that it lacks are emulated.
-#include "KernelJit.h"
-#include "KernelText.h"
+#include "KernelsFixture.h"
 #include <cmath>
-#include <gtest/gtest.h>
-#include <iostream>
-#include <random>
 #include <sys/mman.h>
 
 using namespace sparse_opt;
 
 namespace {
-
-std::vector<float> random(size_t count) {
-  static std::mt19937 engine(7);
-  std::vector<float> values(count);
-  for (float &value : values)
-    value = float(int(engine() % 2001) - 1000) / 1000;
-  return values;
-}
 
 struct Product {
   int64_t k, n;
@@ -60,17 +48,8 @@ struct Product {
   }
 };
 
-class Kernels : public testing::TestWithParam<const char *> {
+class Kernels : public KernelTest {
 protected:
-  void SetUp() override {
-    target = lookupTarget(GetParam());
-    if (!canRun(*target))
-      GTEST_SKIP() << "this machine doesn't run " << GetParam();
-    if (isEmulated(*target))
-      std::cout << "[ EMULATED ] tile instructions of " << GetParam() << "\n";
-    RecordProperty("tiles", isEmulated(*target) ? "emulated" : "native");
-  }
-
   /// Runs `rows` rows; every element is compared, and what lies behind the
   /// output must be left alone.
   void check(KernelJit &jit, const Product &product,
@@ -110,8 +89,6 @@ protected:
     for (int64_t i = rows * n; i < rows * n + 64; ++i)
       ASSERT_EQ(out[i], 1234.0f) << "written behind " << rows << " rows";
   }
-
-  const TargetInfo *target = nullptr;
 };
 
 TEST_P(Kernels, ProductOfEveryNumberOfRows) {
@@ -338,172 +315,6 @@ TEST_P(Kernels, ErfIsWithinItsBound) {
   EXPECT_TRUE(std::isnan(edges[4]));
 }
 
-/// One case of attention: operands in `layout`, and the reference on them.
-struct Attention {
-  int64_t b, h, m, n, d, e;
-  Layout layout;
-  bool isBf16;
-  std::vector<float> q, k, v, mask;
-
-  Attention(int64_t b, int64_t h, int64_t m, int64_t n, int64_t d, int64_t e,
-            Layout layout, bool isBf16 = false)
-      : b(b), h(h), m(m), n(n), d(d), e(e), layout(layout), isBf16(isBf16),
-        q(random(b * h * m * d)), k(random(b * h * n * d)),
-        v(random(b * h * n * e)), mask(b * n) {
-    if (isBf16)
-      for (std::vector<float> *operand : {&q, &k, &v})
-        *operand = fromBf16(toBf16(*operand));
-    for (int64_t i = 0; i < b * n; ++i)
-      mask[i] = i % 3 == 1 ? -10000.0f : 0.0f;
-  }
-
-  /// Offset of [i, j] of head (ib, ih): i < rows, j < columns.
-  int64_t at(int64_t ib, int64_t ih, int64_t i, int64_t j, int64_t rows,
-             int64_t columns, bool isK, bool isOut) const {
-    if (layout == Layout::Interleaved)
-      return ((ib * rows + i) * h + ih) * columns + j;
-    if (layout == Layout::Odd && isOut)
-      return ((ib * columns + j) * h + ih) * rows + i;
-    if (layout == Layout::Odd)
-      return ((i * columns + j) * h + ih) * b + ib;
-    return isK ? ((ib * h + ih) * columns + j) * rows + i
-               : ((ib * h + ih) * rows + i) * columns + j;
-  }
-
-  std::vector<double> reference(int64_t ib, int64_t ih, int64_t im) const {
-    std::vector<double> s(n), result(e);
-    double highest = -INFINITY, sum = 0;
-    for (int64_t in = 0; in < n; ++in) {
-      for (int64_t id = 0; id < d; ++id)
-        s[in] += double(q[at(ib, ih, im, id, m, d, false, false)]) *
-                 k[at(ib, ih, in, id, n, d, true, false)];
-      s[in] = s[in] * 0.125 + mask[ib * n + in];
-      highest = std::max(highest, s[in]);
-    }
-    for (double &x : s)
-      sum += x = std::exp(x - highest);
-    for (int64_t in = 0; in < n; ++in)
-      for (int64_t ie = 0; ie < e; ++ie)
-        result[ie] +=
-            std::isnan(sum)
-                ? 0.0
-                : s[in] / sum * v[at(ib, ih, in, ie, n, e, false, false)];
-    return result;
-  }
-
-  std::vector<float> run(KernelJit &jit) const {
-    std::vector<float> out(b * h * m * e + 64, 1234.0f);
-    if (!isBf16) {
-      run(jit, q.data(), k.data(), v.data(), out.data());
-      return out;
-    }
-    std::vector<uint16_t> narrow = toBf16(out);
-    run(jit, toBf16(q).data(), toBf16(k).data(), toBf16(v).data(),
-        narrow.data());
-    return fromBf16(narrow);
-  }
-
-  template <typename T>
-  void run(KernelJit &jit, const T *q, const T *k, const T *v, T *out) const {
-    MemRef<4> maskRef = memRef(mask.data(), b, 1, 1, n);
-    auto operand = [&](const T *data, int64_t rows, int64_t columns, bool isK,
-                       bool isOut) {
-      if (layout == Layout::Interleaved)
-        return memRef(data, b, rows, h, columns);
-      if (layout == Layout::Odd)
-        return isOut ? memRef(data, b, columns, h, rows)
-                     : memRef(data, rows, columns, h, b);
-      return isK ? memRef(data, b, h, columns, rows)
-                 : memRef(data, b, h, rows, columns);
-    };
-    jit.call("f", operand(q, m, d, false, false), operand(k, n, d, true, false),
-             operand(v, n, e, false, false), maskRef,
-             operand(out, m, e, false, true));
-  }
-
-  void check(KernelJit &jit) const {
-    std::vector<float> out = run(jit);
-    for (int64_t ib = 0; ib < b; ++ib)
-      for (int64_t ih = 0; ih < h; ++ih)
-        for (int64_t im = 0; im < m; ++im) {
-          std::vector<double> expected = reference(ib, ih, im);
-          for (int64_t ie = 0; ie < e; ++ie)
-            ASSERT_NEAR(out[at(ib, ih, im, ie, m, e, false, true)],
-                        expected[ie], isBf16 ? 8e-3 : 5e-6)
-                << "b " << ib << " h " << ih << " m " << im << " of " << m
-                << " e " << ie << ", n " << n << ", layout " << int(layout);
-        }
-    for (int64_t i = b * h * m * e, last = i + 64; i < last; ++i)
-      ASSERT_EQ(out[i], isBf16 ? 1232.0f : 1234.0f)
-          << "written behind the output";
-  }
-};
-
-TEST_P(Kernels, AttentionOfEveryLength) {
-  KernelJit jit(attentionText(3, 32, 32, Layout::Interleaved), *target);
-  for (int64_t s = 0; s <= 40; ++s)
-    Attention(2, 3, s, s, 32, 32, Layout::Interleaved).check(jit);
-  for (int64_t s : {127, 128, 129, 200})
-    Attention(1, 3, s, s, 32, 32, Layout::Interleaved).check(jit);
-  for (auto [m, n] : {std::pair(1, 50), std::pair(50, 1), std::pair(0, 5)})
-    Attention(1, 3, m, n, 32, 32, Layout::Interleaved).check(jit);
-}
-
-TEST_P(Kernels, AttentionInEveryLayout) {
-  for (Layout layout : {Layout::Interleaved, Layout::Split, Layout::Odd})
-    for (auto [d, e] :
-         {std::pair(32, 32), std::pair(5, 20), std::pair(17, 48)}) {
-      KernelJit jit(attentionText(2, d, e, layout), *target);
-      for (int64_t s : {1, 15, 33})
-        Attention(2, 2, s, s + 2, d, e, layout).check(jit);
-    }
-}
-
-TEST_P(Kernels, Bf16AttentionOfEveryLength) {
-  KernelJit jit(attentionText(3, 32, 32, Layout::Interleaved, true), *target);
-  for (int64_t s = 0; s <= 40; ++s)
-    Attention(2, 3, s, s, 32, 32, Layout::Interleaved, true).check(jit);
-  for (int64_t s : {127, 128, 129, 200})
-    Attention(1, 3, s, s, 32, 32, Layout::Interleaved, true).check(jit);
-  for (auto [m, n] : {std::pair(1, 50), std::pair(50, 1), std::pair(0, 5)})
-    Attention(1, 3, m, n, 32, 32, Layout::Interleaved, true).check(jit);
-}
-
-TEST_P(Kernels, Bf16AttentionInEveryLayout) {
-  for (Layout layout : {Layout::Interleaved, Layout::Split, Layout::Odd})
-    for (auto [d, e] :
-         {std::pair(32, 32), std::pair(5, 20), std::pair(17, 48)}) {
-      KernelJit jit(attentionText(2, d, e, layout, true), *target);
-      for (int64_t s : {1, 15, 33})
-        Attention(2, 2, s, s + 2, d, e, layout, true).check(jit);
-    }
-}
-
-/// A row without a single unmasked column is NaN / NaN; the probability region
-/// makes it zero.
-TEST_P(Kernels, AttentionToNothing) {
-  KernelJit jit(attentionText(2, 8, 16, Layout::Split), *target);
-  Attention attention(2, 2, 3, 20, 8, 16, Layout::Split);
-  std::fill(attention.mask.begin(), attention.mask.begin() + 20, -INFINITY);
-  attention.check(jit);
-}
-
-TEST_P(Kernels, BatchDoesNotChangeAResult) {
-  KernelJit jit(attentionText(2, 32, 32, Layout::Split), *target);
-  Attention pair(2, 2, 37, 37, 32, 32, Layout::Split), first = pair;
-  first.b = 1;
-  std::vector<float> together = pair.run(jit), alone = first.run(jit);
-  for (int64_t i = 0; i < 2 * 37 * 32; ++i)
-    ASSERT_EQ(together[i], alone[i]);
-}
-
-INSTANTIATE_TEST_SUITE_P(Targets, Kernels,
-                         testing::Values("x86-64-v3", "x86-64-v4",
-                                         "x86-64-v4-bf16", "sapphirerapids"),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Targets, Kernels, allTargets(), targetOf);
 
 } // namespace
