@@ -182,18 +182,29 @@ void AttentionOp::getEffects(
   addBufferEffects(*this, effects);
 }
 
-/// Loop of a map's result, or nothing for the constant 0.
-static std::optional<unsigned> loopOf(AffineExpr expr) {
-  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+std::optional<unsigned> AttentionOp::loopOf(AffineExpr result) {
+  if (groupOf(result) != 1)
+    return H;
+  if (auto dim = dyn_cast<AffineDimExpr>(result))
     return dim.getPosition();
   return std::nullopt;
+}
+
+int64_t AttentionOp::groupOf(AffineExpr result) {
+  auto quotient = dyn_cast<AffineBinaryOpExpr>(result);
+  if (!quotient || quotient.getKind() != AffineExprKind::FloorDiv ||
+      quotient.getLHS() != getAffineDimExpr(H, result.getContext()))
+    return 1;
+  auto group = dyn_cast<AffineConstantExpr>(quotient.getRHS());
+  return group ? group.getValue() : 1;
 }
 
 /// (C1), (C2), (C3) of one operand: its loops are in `allowed` and include
 /// `needed` (bit sets over the loops).
 static LogicalResult verifyAttentionMap(AttentionOp op, OpOperand &operand,
                                         StringRef name, unsigned allowed,
-                                        unsigned needed) {
+                                        unsigned needed,
+                                        bool sharesHeads = false) {
   AffineMap map = op.getMap(operand);
   auto type = cast<ShapedType>(operand.get().getType());
   if (map.getNumDims() != AttentionOp::NumLoops || map.getNumSymbols() != 0 ||
@@ -202,9 +213,10 @@ static LogicalResult verifyAttentionMap(AttentionOp op, OpOperand &operand,
            << name << " must go from six loops to rank " << type.getRank();
   unsigned seen = 0;
   for (AffineExpr expr : map.getResults()) {
-    std::optional<unsigned> loop = loopOf(expr);
+    std::optional<unsigned> loop = AttentionOp::loopOf(expr);
     auto constant = dyn_cast<AffineConstantExpr>(expr);
-    if (!loop && !(constant && constant.getValue() == 0))
+    if ((!loop && !(constant && constant.getValue() == 0)) ||
+        (AttentionOp::groupOf(expr) != 1 && !sharesHeads))
       return op.emitOpError("map of ")
              << name << " has a result that is neither a loop nor 0";
     if (loop && (seen & (1u << *loop)))
@@ -231,10 +243,10 @@ static LogicalResult verifyAttentionMaps(AttentionOp op) {
         batchOfInputs |= 1 << loop;
   if (failed(verifyAttentionMap(op, op.getQMutable(), "q", batch | m | d,
                                 m | d)) ||
-      failed(verifyAttentionMap(op, op.getKMutable(), "k", batch | n | d,
-                                n | d)) ||
-      failed(verifyAttentionMap(op, op.getVMutable(), "v", batch | n | e,
-                                n | e)) ||
+      failed(verifyAttentionMap(op, op.getKMutable(), "k", batch | n | d, n | d,
+                                /*sharesHeads=*/true)) ||
+      failed(verifyAttentionMap(op, op.getVMutable(), "v", batch | n | e, n | e,
+                                /*sharesHeads=*/true)) ||
       failed(verifyAttentionMap(op, op.getOutMutable(), "out", batch | m | e,
                                 batchOfInputs | m | e)))
     return failure();
@@ -250,11 +262,12 @@ static LogicalResult verifyAttentionSizes(AttentionOp op) {
   llvm::fill(sizes, ShapedType::kDynamic);
   for (OpOperand &operand : op->getOpOperands()) {
     auto type = cast<ShapedType>(operand.get().getType());
-    for (auto [expr, size] :
+    for (auto [expr, extent] :
          llvm::zip_equal(op.getMap(operand).getResults(), type.getShape())) {
-      std::optional<unsigned> loop = loopOf(expr);
-      if (!loop || ShapedType::isDynamic(size))
+      std::optional<unsigned> loop = AttentionOp::loopOf(expr);
+      if (!loop || ShapedType::isDynamic(extent))
         continue;
+      int64_t size = extent * AttentionOp::groupOf(expr);
       if (!ShapedType::isDynamic(sizes[*loop]) && sizes[*loop] != size)
         return op.emitOpError("loop ")
                << *loop << " is of size " << sizes[*loop] << " and " << size;

@@ -78,12 +78,13 @@ def AttentionOp : KernelOp<"attention", [
 
     (C1) one map for each shaped operand, from six loops to its rank.
     (C2) each result of a map is a loop, at most once in a map, or the
-    constant 0.
+    constant 0; for k and v also `h floordiv g`, g > 1: g heads share one.
     (C3) q is over (b, h, m, d) and has m and d, k over (b, h, n, d) with n
     and d, v over (b, h, n, e) with n and e, extras over (b, h, m, n), out
     over (b, h, m, e) with m and e and every loop of b, h that q, k, v or an
     extra has.
-    (C4) sizes of equal loops agree; d and e are static.
+    (C4) sizes of equal loops agree, h / g's times g being h's; d and e are
+    static.
     (C5) q, k and v hold f32, or all bf16; out holds f32 or bf16.
     (C6) the regions' arguments are f32 and, for score, the extras' element
     types; score yields one f32, probability what v holds.
@@ -134,6 +135,10 @@ def AttentionOp : KernelOp<"attention", [
       return ::llvm::to_vector(
           getIndexingMaps().getAsValueRange<::mlir::AffineMapAttr>());
     }
+    /// The loop of a map's result, h for `h floordiv g`; none for a constant.
+    static ::std::optional<unsigned> loopOf(::mlir::AffineExpr result);
+    /// g of `h floordiv g`, else 1.
+    static int64_t groupOf(::mlir::AffineExpr result);
   }];
   let hasVerifier = 1;
 }

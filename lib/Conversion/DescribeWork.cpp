@@ -284,6 +284,7 @@ Work describeAttention(kernel::AttentionOp op) {
   for (OpOperand &operand : op->getOpOperands()) {
     work.touch(operand.get(), DimExpr(1), op);
     for (auto [dim, loop] : llvm::enumerate(op.getMap(operand).getResults()))
+      // What heads share says less of their number than q does.
       if (auto at = dyn_cast<AffineDimExpr>(loop))
         if (Expr &size = sizes[at.getPosition()]; !size)
           size = upperBoundOfDim(operand.get(), dim);

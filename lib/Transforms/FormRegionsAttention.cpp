@@ -32,7 +32,10 @@ struct Access {
   float factor = 1;
 
   bool isMap() const {
-    return llvm::all_of(dims, [](auto &loops) { return loops.size() <= 1; });
+    return llvm::all_of(dims, [](auto &loops) {
+      return loops.empty() ||
+             (loops.size() == 1 && AttentionOp::loopOf(loops.front().expr));
+    });
   }
   AffineMap map() const;
 };
@@ -87,6 +90,20 @@ static bool throughExpand(Access &access, tensor::ExpandShapeOp op) {
   return true;
 }
 
+/// One loop in a dimension collapsed from two: `h floordiv g` and `h mod g`,
+/// of which a map can have the former once a broadcast has taken the latter.
+static bool splitLoop(const Access::Loop &loop, ArrayRef<int64_t> sized,
+                      ArrayRef<int64_t> shape,
+                      SmallVectorImpl<SmallVector<Access::Loop>> &dims) {
+  if (sized.size() != 2 || !isa<AffineDimExpr>(loop.expr) ||
+      ShapedType::isDynamic(shape[sized[1]]))
+    return false;
+  int64_t group = shape[sized[1]];
+  dims[sized[0]].push_back({loop.expr.floorDiv(group), shape[sized[0]]});
+  dims[sized[1]].push_back({loop.expr % group, group});
+  return true;
+}
+
 /// A dimension of several loops must have them in the source too.
 static bool throughCollapse(Access &access, tensor::CollapseShapeOp op) {
   ArrayRef<int64_t> shape = op.getSrcType().getShape();
@@ -98,6 +115,8 @@ static bool throughCollapse(Access &access, tensor::CollapseShapeOp op) {
         sized.push_back(dim);
     ArrayRef<Access::Loop> loops = access.dims[i];
     if (loops.empty() && sized.empty())
+      continue;
+    if (loops.size() == 1 && splitLoop(loops.front(), sized, shape, dims))
       continue;
     if (loops.size() != sized.size())
       return false;
@@ -113,6 +132,27 @@ static bool throughCollapse(Access &access, tensor::CollapseShapeOp op) {
   }
   access.dims = dims;
   access.value = op.getSrc();
+  return true;
+}
+
+/// Elements as they are, repeated along some dimensions.
+static bool throughBroadcast(Access &access, linalg::GenericOp op) {
+  if (op.getNumDpsInputs() != 1 || op->getNumResults() != 1 ||
+      op.getNumReductionLoops() != 0 ||
+      !op.getIndexingMapsArray().back().isIdentity() ||
+      op.getBody()->getTerminator()->getOperand(0) !=
+          op.getBody()->getArgument(0))
+    return false;
+  SmallVector<SmallVector<Access::Loop>> dims;
+  for (AffineExpr expr : op.getIndexingMapsArray().front().getResults()) {
+    dims.emplace_back();
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      dims.back() = access.dims[dim.getPosition()];
+    else if (expr != 0)
+      return false;
+  }
+  access.dims = dims;
+  access.value = op.getInputs().front();
   return true;
 }
 
@@ -149,7 +189,8 @@ static size_t countInnerLoops(const Access &access) {
   size_t count = 0;
   for (const SmallVector<Access::Loop> &loops : access.dims)
     count += llvm::count_if(loops, [](const Access::Loop &loop) {
-      return cast<AffineDimExpr>(loop.expr).getPosition() >= AttentionOp::M;
+      auto dim = dyn_cast<AffineDimExpr>(loop.expr);
+      return dim && dim.getPosition() >= AttentionOp::M;
     });
   return count;
 }
@@ -167,7 +208,8 @@ static Access resolve(Access access, bool mayScale) {
     else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op))
       moved = throughCollapse(access, collapse);
     else if (auto generic = dyn_cast<linalg::GenericOp>(op))
-      moved = mayScale && throughScale(access, generic);
+      moved = throughBroadcast(access, generic) ||
+              (mayScale && throughScale(access, generic));
     if (!moved)
       break;
     if (access.isMap() && countInnerLoops(access) == needed)

@@ -11,34 +11,62 @@ namespace {
 
 /// One case of attention: operands in `layout`, and the reference on them.
 struct Attention {
+  enum Operand { Q, K, V, Out };
   int64_t b, h, m, n, d, e;
   Layout layout;
   bool isBf16;
+  int64_t group;
   std::vector<float> q, k, v, mask;
 
   Attention(int64_t b, int64_t h, int64_t m, int64_t n, int64_t d, int64_t e,
-            Layout layout, bool isBf16 = false)
+            Layout layout, bool isBf16 = false, int64_t group = 1)
       : b(b), h(h), m(m), n(n), d(d), e(e), layout(layout), isBf16(isBf16),
-        q(random(b * h * m * d)), k(random(b * h * n * d)),
-        v(random(b * h * n * e)), mask(b * n) {
-    if (isBf16)
-      for (std::vector<float> *operand : {&q, &k, &v})
-        *operand = fromBf16(toBf16(*operand));
+        group(group), q(values(Q)), k(values(K)), v(values(V)), mask(b * n) {
     for (int64_t i = 0; i < b * n; ++i)
       mask[i] = i % 3 == 1 ? -10000.0f : 0.0f;
   }
 
-  /// Offset of [i, j] of head (ib, ih): i < rows, j < columns.
-  int64_t at(int64_t ib, int64_t ih, int64_t i, int64_t j, int64_t rows,
-             int64_t columns, bool isK, bool isOut) const {
-    if (layout == Layout::Interleaved)
+  int64_t rows(Operand x) const { return x == Q || x == Out ? m : n; }
+  int64_t columns(Operand x) const { return x == Q || x == K ? d : e; }
+  int64_t heads(Operand x) const { return x == K || x == V ? h / group : h; }
+  /// Rows that there is memory for.
+  int64_t capacity(Operand x) const {
+    return rows(x) + (layout == Layout::Cached && x != Out ? 5 : 0);
+  }
+
+  /// Not numbers where no row is.
+  std::vector<float> values(Operand x) const {
+    std::vector<float> all(b * heads(x) * capacity(x) * columns(x), NAN);
+    std::vector<float> some = random(b * heads(x) * rows(x) * columns(x));
+    if (isBf16)
+      some = fromBf16(toBf16(some));
+    size_t next = 0;
+    for (int64_t ib = 0; ib < b; ++ib)
+      for (int64_t ih = 0; ih < heads(x); ++ih)
+        for (int64_t i = 0; i < rows(x); ++i)
+          for (int64_t j = 0; j < columns(x); ++j)
+            all[at(x, ib, ih, i, j)] = some[next++];
+    return all;
+  }
+
+  /// Offset of [i, j] of the operand's head (ib, ih).
+  int64_t at(Operand x, int64_t ib, int64_t ih, int64_t i, int64_t j) const {
+    int64_t h = heads(x), rows = this->rows(x), columns = this->columns(x);
+    switch (layout) {
+    case Layout::Cached:
+      if (x != Out)
+        return ((ib * h + ih) * capacity(x) + i) * columns + j;
+      [[fallthrough]];
+    case Layout::Interleaved:
       return ((ib * rows + i) * h + ih) * columns + j;
-    if (layout == Layout::Odd && isOut)
-      return ((ib * columns + j) * h + ih) * rows + i;
-    if (layout == Layout::Odd)
-      return ((i * columns + j) * h + ih) * b + ib;
-    return isK ? ((ib * h + ih) * columns + j) * rows + i
-               : ((ib * h + ih) * rows + i) * columns + j;
+    case Layout::Odd:
+      return x == Out ? ((ib * columns + j) * h + ih) * rows + i
+                      : ((i * columns + j) * h + ih) * b + ib;
+    case Layout::Split:
+      return x == K ? ((ib * h + ih) * columns + j) * rows + i
+                    : ((ib * h + ih) * rows + i) * columns + j;
+    }
+    return 0;
   }
 
   std::vector<double> reference(int64_t ib, int64_t ih, int64_t im) const {
@@ -46,8 +74,8 @@ struct Attention {
     double highest = -INFINITY, sum = 0;
     for (int64_t in = 0; in < n; ++in) {
       for (int64_t id = 0; id < d; ++id)
-        s[in] += double(q[at(ib, ih, im, id, m, d, false, false)]) *
-                 k[at(ib, ih, in, id, n, d, true, false)];
+        s[in] +=
+            double(q[at(Q, ib, ih, im, id)]) * k[at(K, ib, ih / group, in, id)];
       s[in] = s[in] * 0.125 + mask[ib * n + in];
       highest = std::max(highest, s[in]);
     }
@@ -55,10 +83,9 @@ struct Attention {
       sum += x = std::exp(x - highest);
     for (int64_t in = 0; in < n; ++in)
       for (int64_t ie = 0; ie < e; ++ie)
-        result[ie] +=
-            std::isnan(sum)
-                ? 0.0
-                : s[in] / sum * v[at(ib, ih, in, ie, n, e, false, false)];
+        result[ie] += std::isnan(sum)
+                          ? 0.0
+                          : s[in] / sum * v[at(V, ib, ih / group, in, ie)];
     return result;
   }
 
@@ -76,20 +103,30 @@ struct Attention {
 
   template <typename T>
   void run(KernelJit &jit, const T *q, const T *k, const T *v, T *out) const {
-    MemRef<4> maskRef = memRef(mask.data(), b, 1, 1, n);
-    auto operand = [&](const T *data, int64_t rows, int64_t columns, bool isK,
-                       bool isOut) {
-      if (layout == Layout::Interleaved)
-        return memRef(data, b, rows, h, columns);
-      if (layout == Layout::Odd)
-        return isOut ? memRef(data, b, columns, h, rows)
-                     : memRef(data, rows, columns, h, b);
-      return isK ? memRef(data, b, h, columns, rows)
-                 : memRef(data, b, h, rows, columns);
-    };
-    jit.call("f", operand(q, m, d, false, false), operand(k, n, d, true, false),
-             operand(v, n, e, false, false), maskRef,
-             operand(out, m, e, false, true));
+    jit.call("f", view(Q, q), view(K, k), view(V, v),
+             memRef(mask.data(), b, 1, 1, n), view(Out, out));
+  }
+
+  template <typename T> MemRef<4> view(Operand x, const T *data) const {
+    int64_t h = heads(x), rows = this->rows(x), columns = this->columns(x);
+    switch (layout) {
+    case Layout::Cached:
+      if (x != Out) {
+        MemRef<4> all = memRef(data, b, h, capacity(x), columns);
+        all.sizes[2] = rows;
+        return all;
+      }
+      [[fallthrough]];
+    case Layout::Interleaved:
+      return memRef(data, b, rows, h, columns);
+    case Layout::Odd:
+      return x == Out ? memRef(data, b, columns, h, rows)
+                      : memRef(data, rows, columns, h, b);
+    case Layout::Split:
+      return x == K ? memRef(data, b, h, columns, rows)
+                    : memRef(data, b, h, rows, columns);
+    }
+    return {};
   }
 
   void check(KernelJit &jit) const {
@@ -99,8 +136,8 @@ struct Attention {
         for (int64_t im = 0; im < m; ++im) {
           std::vector<double> expected = reference(ib, ih, im);
           for (int64_t ie = 0; ie < e; ++ie)
-            ASSERT_NEAR(out[at(ib, ih, im, ie, m, e, false, true)],
-                        expected[ie], isBf16 ? 8e-3 : 5e-6)
+            ASSERT_NEAR(out[at(Out, ib, ih, im, ie)], expected[ie],
+                        isBf16 ? 8e-3 : 5e-6)
                 << "b " << ib << " h " << ih << " m " << im << " of " << m
                 << " e " << ie << ", n " << n << ", layout " << int(layout);
         }
@@ -149,6 +186,17 @@ TEST_P(AttentionKernels, Bf16AttentionInEveryLayout) {
       KernelJit jit(attentionText(2, d, e, layout, true), *target);
       for (int64_t s : {1, 15, 33})
         Attention(2, 2, s, s + 2, d, e, layout, true).check(jit);
+    }
+}
+
+/// Heads that share keys and values, in views of memory for more rows.
+TEST_P(AttentionKernels, AttentionOnCaches) {
+  for (bool isBf16 : {false, true})
+    for (auto [d, e] : {std::pair(32, 32), std::pair(17, 48)}) {
+      KernelJit jit(attentionText(6, d, e, Layout::Cached, isBf16, 3), *target);
+      for (auto [m, n] : {std::pair(1, 1), std::pair(1, 130), std::pair(3, 40),
+                          std::pair(40, 40), std::pair(16, 150)})
+        Attention(2, 6, m, n, d, e, Layout::Cached, isBf16, 3).check(jit);
     }
 }
 

@@ -73,13 +73,16 @@ static AttentionShape shapeOf(Layout layout) {
     return {"b, h, m, d", "b, h, d, n", "b, h, n, e", "b, h, m, e"};
   case Layout::Odd:
     return {"m, d, h, b", "n, d, h, b", "n, e, h, b", "b, e, h, m"};
+  case Layout::Cached:
+    return {"b, h, m, d", "b, h, n, d", "b, h, n, e", "b, m, h, e"};
   }
   llvm_unreachable("unknown layout");
 }
 
 /// memref type of an operand whose map has these results.
 static std::string typeOf(llvm::StringRef results, int64_t heads, int64_t d,
-                          int64_t e, const char *element) {
+                          int64_t e, const char *element,
+                          const char *layout = "") {
   std::string type = "memref<";
   for (char loop : results) {
     if (loop == 'h')
@@ -91,16 +94,25 @@ static std::string typeOf(llvm::StringRef results, int64_t heads, int64_t d,
     else if (loop != ',' && loop != ' ')
       type += "?x";
   }
-  return type + element + ">";
+  return type + element + layout + ">";
 }
 
 std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
-                                      Layout layout, bool isBf16) {
+                                      Layout layout, bool isBf16,
+                                      int64_t group) {
   AttentionShape shape = shapeOf(layout);
   const char *element = isBf16 ? "bf16" : "f32";
-  auto map = [](const char *results) {
+  const char *strides =
+      layout == Layout::Cached ? ", strided<[?, ?, ?, 1], offset: ?>" : "";
+  auto map = [](std::string results) {
     return llvm::formatv("affine_map<(b, h, m, n, d, e) -> ({0})>", results)
         .str();
+  };
+  auto sharedMap = [&](std::string results) {
+    if (group != 1)
+      results.replace(results.find('h'), 1,
+                      "h floordiv " + std::to_string(group));
+    return map(results);
   };
   return llvm::formatv(
       R"(func.func @f(%q: {0}, %k: {1}, %v: {2}, %mask: memref<?x1x1x?xf32>,
@@ -122,11 +134,11 @@ std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
   } : {0}, {1}, {2}
   return
 })",
-      typeOf(shape.q, heads, d, e, element),
-      typeOf(shape.k, heads, d, e, element),
-      typeOf(shape.v, heads, d, e, element),
-      typeOf(shape.out, heads, d, e, element), map(shape.q), map(shape.k),
-      map(shape.v), map("b, 0, 0, n"), map(shape.out),
+      typeOf(shape.q, heads, d, e, element, strides),
+      typeOf(shape.k, heads / group, d, e, element, strides),
+      typeOf(shape.v, heads / group, d, e, element, strides),
+      typeOf(shape.out, heads, d, e, element), map(shape.q), sharedMap(shape.k),
+      sharedMap(shape.v), map("b, 0, 0, n"), map(shape.out),
       isBf16 ? "%n = arith.truncf %r : f32 to bf16\n kernel.yield %n : bf16"
              : "kernel.yield %r : f32");
 }

@@ -20,12 +20,14 @@ enum class Layout {
   Interleaved, ///< q, k, v, out [b, s, h, d], as a projection leaves them
   Split,       ///< q, v, out [b, h, s, d] and k [b, h, d, s]
   Odd,         ///< [s, d, h, b] for q, k and v, [b, e, h, m] for out
+  Cached,      ///< [b, h, s, d] with any outer strides, out [b, s, h, d]
 };
 
 /// A function @f(q, k, v, mask, out): score s * 0.125 + mask[b, 0, 0, n],
 /// probability p or, for a NaN, 0. All hold f32, or all but the mask bf16.
+/// `group` heads share one of k and v.
 std::string attentionText(int64_t heads, int64_t d, int64_t e, Layout layout,
-                          bool isBf16 = false);
+                          bool isBf16 = false, int64_t group = 1);
 
 /// K x N, row-major, in panels.
 std::vector<float> pack(const std::vector<float> &weight, int64_t k, int64_t n);

@@ -10,6 +10,7 @@
 
 using namespace mlir;
 using namespace sparse_opt;
+using kernel::AttentionOp;
 using kernel::panelColumns;
 
 //===----------------------------------------------------------------------===//
@@ -18,7 +19,7 @@ using kernel::panelColumns;
 
 std::optional<unsigned> AttentionOperand::dimOf(unsigned loop) const {
   for (auto [i, expr] : llvm::enumerate(map.getResults()))
-    if (expr == getAffineDimExpr(loop, expr.getContext()))
+    if (AttentionOp::loopOf(expr) == loop)
       return i;
   return std::nullopt;
 }
@@ -46,8 +47,9 @@ SmallVector<Value> AttentionOperand::indices(Emitter &b,
                                              const LoopIndices &at) const {
   SmallVector<Value> result;
   for (AffineExpr expr : map.getResults()) {
-    auto loop = dyn_cast<AffineDimExpr>(expr);
-    result.push_back(loop ? at[loop.getPosition()] : b.index(0));
+    std::optional<unsigned> loop = AttentionOp::loopOf(expr);
+    result.push_back(loop ? b.div(at[*loop], AttentionOp::groupOf(expr))
+                          : b.index(0));
   }
   return result;
 }
