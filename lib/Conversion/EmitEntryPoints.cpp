@@ -166,7 +166,11 @@ struct EmitEntryPoints
       return bytesAt(memory, argument,
                      memory.loadPointer(call, offsetof(so_call, arena)));
     if (auto input = main.getArgAttrOfType<IntegerAttr>(i, "kernel.input"))
-      return inputAt(memory, call, main, argument, input.getInt(), symbols);
+      return inputAt(memory, call, offsetof(so_call, inputs), main, argument,
+                     input.getInt(), symbols);
+    if (auto state = main.getArgAttrOfType<IntegerAttr>(i, "kernel.state"))
+      return inputAt(memory, call, offsetof(so_call, states), main, argument,
+                     state.getInt(), symbols);
     if (auto output = main.getArgAttrOfType<IntegerAttr>(i, "kernel.output"))
       return outputAt(memory, call, main, argument, output.getInt(), sizes);
     return Value();
@@ -180,7 +184,8 @@ struct EmitEntryPoints
                        cast<MemRefType>(argument.getType()), pointer, unknown);
   }
 
-  Value inputAt(Memory memory, Value call, func::FuncOp main,
+  /// Number `number` of the pointers at `table`, sized by symbols.
+  Value inputAt(Memory memory, Value call, int64_t table, func::FuncOp main,
                 BlockArgument argument, int64_t number,
                 const llvm::StringMap<Value> &symbols) {
     auto type = cast<MemRefType>(argument.getType());
@@ -189,7 +194,7 @@ struct EmitEntryPoints
     SmallVector<Value> sizes;
     for (StringRef name : names.getAsValueRange<StringAttr>())
       sizes.push_back(symbols.lookup(name));
-    Value base = memory.loadPointer(call, offsetof(so_call, inputs));
+    Value base = memory.loadPointer(call, table);
     return buildMemRef(memory.builder, memory.loc, type,
                        memory.loadPointer(base, 8 * number), sizes);
   }

@@ -24,6 +24,7 @@ static void addBufferization(OpPassManager &pm) {
   options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   pm.addPass(memref::createFoldMemRefAliasOpsPass());
+  pm.addPass(createCSEPass()); // copies of a view to its equal are then seen
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

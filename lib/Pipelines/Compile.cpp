@@ -55,7 +55,9 @@ private:
       return error() << toString(std::move(failure));
     return success();
   }
-  StageOptions stageOptions() const { return {options.dtype == "bf16"}; }
+  StageOptions stageOptions() const {
+    return {options.dtype == "bf16", options.kvCache == "in-place"};
+  }
   void progress(const Twine &step) {
     if (options.progress)
       options.progress(step.str());
@@ -269,6 +271,9 @@ LogicalResult Compilation::describe() {
   manifest.dtype = options.dtype;
   manifest.accuracy = options.accuracy;
   manifest.inputBounds = describeBounds(*model);
+  manifest.states = describeStates(*model);
+  if (!manifest.states.empty())
+    manifest.flags.push_back("--kv-cache=in-place");
   return success();
 }
 

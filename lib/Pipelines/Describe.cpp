@@ -51,20 +51,48 @@ public:
 
   std::optional<ModelDescription> run() {
     FunctionType type = main.getFunctionType();
-    for (auto [i, input] : llvm::enumerate(type.getInputs()))
-      if (!describe(input, main.getArgAttrDict(i), /*isInput=*/true,
-                    result.inputs))
+    // In the order of --kernel-bind-symbols.
+    for (unsigned i = 0, e = main.getNumArguments(); i != e; ++i)
+      if (auto symbol = main.getArgAttrOfType<StringAttr>(i, "kernel.symbol"))
+        result.symbols.push_back(symbol.str());
+    for (auto [i, input] : llvm::enumerate(type.getInputs())) {
+      DictionaryAttr attrs = main.getArgAttrDict(i);
+      if (attrs && attrs.contains("kernel.symbol"))
+        continue;
+      bool isState = attrs && attrs.contains("kernel.state");
+      if (isState ? !describeState(input, attrs)
+                  : !describe(input, attrs, /*isInput=*/true, result.inputs))
         return std::nullopt;
-    for (auto [i, output] : llvm::enumerate(type.getResults()))
-      if (!describe(output, main.getResultAttrDict(i), /*isInput=*/false,
-                    result.outputs))
+    }
+    for (auto [i, output] : llvm::enumerate(type.getResults())) {
+      DictionaryAttr attrs = main.getResultAttrDict(i);
+      if (attrs && (attrs.contains("kernel.state") ||
+                    attrs.contains("kernel.state_length")))
+        continue;
+      if (!describe(output, attrs, /*isInput=*/false, result.outputs))
         return std::nullopt;
+    }
     return std::move(result);
   }
 
 private:
   func::FuncOp main;
   ModelDescription result;
+
+  /// The length before a run is the only symbol that is an argument yet; the
+  /// room is the size along the axis.
+  bool describeState(Type type, DictionaryAttr attrs) {
+    std::vector<TensorDescription> tensors;
+    if (!describe(type, attrs, /*isInput=*/true, tensors))
+      return false;
+    int64_t axis = attrs.getAs<IntegerAttr>("kernel.state_axis").getInt();
+    DimDescription &dim = tensors[0].dims[axis];
+    result.capacitySymbol = -1 - dim.size;
+    dim = {-1 - int64_t(result.lengthSymbol),
+           result.symbols[result.lengthSymbol]};
+    result.states.push_back({std::move(tensors[0]), int32_t(axis)});
+    return true;
+  }
 
   bool describe(Type type, DictionaryAttr attrs, bool isInput,
                 std::vector<TensorDescription> &tensors) {
@@ -117,6 +145,36 @@ std::optional<ModelDescription> sparse_opt::describeModel(ModuleOp module) {
     return std::nullopt;
   }
   return Describer(main).run();
+}
+
+static llvm::json::Value text(Attribute attr) {
+  auto string = dyn_cast_or_null<StringAttr>(attr);
+  return llvm::json::fixUTF8(string ? string.getValue() : "");
+}
+
+llvm::json::Object sparse_opt::describeStates(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  llvm::json::Object states, sizes;
+  llvm::json::Array list;
+  for (unsigned i = 0, e = main.getNumArguments(); i != e; ++i) {
+    if (Attribute symbol = main.getArgAttr(i, "kernel.symbol"))
+      states["length"] = text(symbol);
+    if (main.getArgAttr(i, "kernel.state"))
+      list.push_back(llvm::json::Object{
+          {"input", text(main.getArgAttr(i, "onnx.name"))},
+          {"output", text(main.getArgAttr(i, "kernel.state_result"))}});
+  }
+  if (list.empty())
+    return {};
+  for (unsigned i = 0, e = main.getNumResults(); i != e; ++i)
+    if (Attribute length = main.getResultAttr(i, "kernel.state_length"))
+      states["after"] = text(length);
+  if (auto equal = main->getAttrOfType<DictionaryAttr>("kernel.state_sizes"))
+    for (NamedAttribute size : equal)
+      sizes[llvm::json::fixUTF8(size.getName())] = text(size.getValue());
+  states["sizes"] = std::move(sizes);
+  states["list"] = std::move(list);
+  return states;
 }
 
 llvm::json::Object sparse_opt::describeBounds(ModuleOp module) {

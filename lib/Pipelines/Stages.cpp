@@ -27,10 +27,12 @@ static void buildFfn(OpPassManager &pm, const StageOptions &) {
   pm.addPass(createConvertOnnxToFfn());
 }
 
-static void buildLinalg(OpPassManager &pm, const StageOptions &) {
+static void buildLinalg(OpPassManager &pm, const StageOptions &options) {
   pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  if (options.statesInPlace)
+    pm.addPass(createKernelBindStates());
 }
 
 static void buildVector(OpPassManager &pm, const StageOptions &options) {

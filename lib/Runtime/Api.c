@@ -41,6 +41,13 @@ static const sparse_opt_tensor_info *outputs(const sparse_opt_model *model,
   return model ? (const sparse_opt_tensor_info *)inner(model)->outputs : NULL;
 }
 
+static const sparse_opt_tensor_info *states(const sparse_opt_model *model,
+                                            uint32_t *count) {
+  if (count)
+    *count = model ? inner(model)->num_states : 0;
+  return model ? (const sparse_opt_tensor_info *)inner(model)->states : NULL;
+}
+
 static sparse_opt_status pool_create(const sparse_opt_model *model,
                                      uint32_t threads, sparse_opt_pool **pool) {
   if (!model || !pool)
@@ -124,7 +131,12 @@ const sparse_opt_api *so_runtime_bind(const so_model *model,
                                 .knob_set = knob_set,
                                 .telemetry = telemetry,
                                 .profile_enable = so_profile_enable,
-                                .profile = so_profile_read};
+                                .profile = so_profile_read,
+                                .states = states,
+                                .state_length = so_state_length,
+                                .state_truncate = so_state_truncate,
+                                .state_select = so_state_select,
+                                .instance_fork = so_instance_fork};
   pthread_mutex_unlock(&lock);
   return storage;
 }

@@ -4,6 +4,7 @@
  * the scratch a run needs besides its arena.
  */
 #include "Internal.h"
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,12 +36,37 @@ static sparse_opt_status check_tensors(const so_model *model,
   return SPARSE_OPT_OK;
 }
 
+/* Their length is a symbol, and all other sizes come from inputs. */
+static sparse_opt_status check_states(const so_model *model, bool *bound) {
+  if (!model->num_states)
+    return SPARSE_OPT_OK;
+  if (model->length_symbol >= model->num_symbols ||
+      model->capacity_symbol >= model->num_symbols)
+    return damaged("unknown symbol in", model->states[0].name);
+  bound[model->length_symbol] = bound[model->capacity_symbol] = true;
+  for (uint32_t i = 0; i < model->num_states; ++i) {
+    const so_tensor *state = &model->states[i];
+    int32_t axis = model->state_axes[i];
+    if (axis < 0 || axis >= state->rank ||
+        state->dims[axis] != -1 - (int64_t)model->length_symbol)
+      return damaged("no length in", state->name);
+    for (int32_t d = 0; d < state->rank; ++d)
+      if (d != axis && state->dims[d] < 0 &&
+          (-1 - state->dims[d] >= model->num_symbols ||
+           !bound[-1 - state->dims[d]]))
+        return damaged("no input fixes the sizes of", state->name);
+  }
+  return check_tensors(model, model->states, model->num_states, NULL);
+}
+
 static sparse_opt_status check_model(const so_model *model) {
   bool *bound = calloc(model->num_symbols + 1, sizeof(bool));
   if (!bound)
     return so_fail(SPARSE_OPT_OUT_OF_MEMORY, "no memory for an instance");
   sparse_opt_status status =
       check_tensors(model, model->inputs, model->num_inputs, bound);
+  if (!status)
+    status = check_states(model, bound);
   for (uint32_t s = 0; !status && s < model->num_symbols; ++s)
     if (!bound[s])
       status = damaged("no input fixes", model->symbols[s]);
@@ -79,15 +105,31 @@ static sparse_opt_status read_options(const sparse_opt_options *given,
   return SPARSE_OPT_OK;
 }
 
+static sparse_opt_status check_capacity(const so_model *model,
+                                        uint64_t capacity) {
+  if (capacity && !model->num_states)
+    return so_fail(SPARSE_OPT_INVALID_ARGUMENT,
+                   "the model keeps no caches that a capacity of %" PRIu64
+                   " could be for",
+                   capacity);
+  if (capacity > INT32_MAX)
+    return so_fail(SPARSE_OPT_INVALID_ARGUMENT,
+                   "a capacity of %" PRIu64 " is too large", capacity);
+  return SPARSE_OPT_OK;
+}
+
 static sparse_opt_status attach_pool(sparse_opt_instance *instance,
                                      const sparse_opt_options *options) {
   instance->pool = options->pool;
   if (!options->pool) {
+    instance->pool_users = malloc(sizeof(uint32_t));
+    if (!instance->pool_users)
+      return so_fail(SPARSE_OPT_OUT_OF_MEMORY, "no memory for an instance");
+    *instance->pool_users = 1;
     sparse_opt_status status =
         so_pool_create(options->threads, &instance->pool);
     if (status)
       return status;
-    instance->owns_pool = true;
   }
   instance->threads =
       options->threads ? options->threads : instance->pool->threads;
@@ -96,6 +138,7 @@ static sparse_opt_status attach_pool(sparse_opt_instance *instance,
 
 static bool allocate_scratch(sparse_opt_instance *instance) {
   const so_model *model = instance->model;
+  /* One dim more than outputs have: the length of states. */
   uint64_t symbols = model->num_symbols + 1u, dims = 1;
   for (uint32_t i = 0; i < model->num_outputs; ++i)
     dims += (uint32_t)model->outputs[i].rank;
@@ -109,7 +152,7 @@ static bool allocate_scratch(sparse_opt_instance *instance) {
   instance->bound_dim = calloc(symbols, sizeof(uint32_t));
   bool complete = instance->given && instance->inputs && instance->outputs &&
                   instance->owned && instance->symbols && instance->bound_by &&
-                  instance->bound_dim;
+                  instance->bound_dim && so_states_allocate(instance);
   for (uint32_t i = 0; i < SO_MAX_PLANS; ++i) {
     instance->plans[i].symbols = calloc(symbols, sizeof(int64_t));
     instance->plans[i].dims = calloc(dims, sizeof(int64_t));
@@ -124,8 +167,11 @@ static sparse_opt_status set_up(sparse_opt_instance *instance,
   sparse_opt_status status = read_options(given, &options);
   if (!status)
     status = check_model(instance->model);
+  if (!status)
+    status = check_capacity(instance->model, options.capacity);
   if (status)
     return status;
+  instance->states.limit = (int64_t)options.capacity;
   const char *wanted = getenv("SPARSE_OPT_ISA");
   instance->variant = so_pick_variant(instance->model, so_cpu_features(),
                                       wanted && *wanted ? wanted : NULL);
@@ -153,11 +199,50 @@ sparse_opt_status so_instance_create(const so_model *model,
   return status;
 }
 
+sparse_opt_status so_instance_fork(sparse_opt_instance *instance,
+                                   sparse_opt_instance **result) {
+  if (!instance || !result)
+    return so_fail(SPARSE_OPT_INVALID_ARGUMENT, "%s is NULL",
+                   instance ? "copy" : "instance");
+  sparse_opt_options options = {.size = sizeof(options),
+                                .threads = instance->threads,
+                                .pool = instance->pool,
+                                .capacity = (uint64_t)instance->states.limit};
+  sparse_opt_instance *copy;
+  sparse_opt_status status =
+      so_instance_create(instance->model, &options, &copy);
+  *result = NULL;
+  if (status)
+    return status;
+  copy->variant = instance->variant;
+  copy->pool_users = instance->pool_users;
+  if (copy->pool_users)
+    __atomic_add_fetch(copy->pool_users, 1, __ATOMIC_RELAXED);
+  pthread_mutex_lock(&instance->lock);
+  status = so_states_copy(copy, instance);
+  pthread_mutex_unlock(&instance->lock);
+  if (status)
+    so_instance_destroy(copy);
+  else
+    *result = copy;
+  return status;
+}
+
+/* A pool of instances' own goes with the last of them. */
+static void release_pool(sparse_opt_instance *instance) {
+  uint32_t *users = instance->pool_users;
+  if (!users || __atomic_sub_fetch(users, 1, __ATOMIC_ACQ_REL))
+    return;
+  free(users);
+  if (instance->pool)
+    instance->pool->destroy(instance->pool);
+}
+
 void so_instance_destroy(sparse_opt_instance *instance) {
   if (!instance)
     return;
-  if (instance->owns_pool)
-    instance->pool->destroy(instance->pool);
+  release_pool(instance);
+  so_states_release(instance);
   for (uint32_t i = 0; instance->owned && i < instance->model->num_outputs; ++i)
     so_buffer_release(&instance->owned[i]);
   so_buffer_release(&instance->arena);

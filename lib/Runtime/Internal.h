@@ -80,20 +80,30 @@ typedef struct so_plan {
   int64_t arena_bytes;
 } so_plan;
 enum { SO_MAX_PLANS = 16 };
+#define SO_BOUND_BY_STATES UINT32_MAX
 
 /* Times of a run, for instances that are asked for them. */
 typedef struct so_profile {
   bool enabled, incomplete;
-  uint64_t total;    /* nanoseconds of the compiled function */
+  uint64_t total;     /* nanoseconds of the compiled function */
   uint64_t *launches; /* and of the launches of each number */
   uint32_t count, capacity;
 } so_profile;
+
+/* The caches of an instance. */
+typedef struct so_states {
+  so_buffer *buffers; /* per state, with `capacity` rows */
+  void **data;        /* of the buffers */
+  int64_t *held;      /* values of the symbols when `length` rows came in */
+  int64_t length, capacity;
+  int64_t limit; /* that the user gave, or 0 */
+} so_states;
 
 struct sparse_opt_instance {
   const so_model *model;
   const so_variant *variant;
   sparse_opt_pool *pool;
-  bool owns_pool;
+  uint32_t *pool_users; /* instances that share a pool of their own, or NULL */
   uint32_t threads;
   pthread_mutex_t lock; /* runs take turns */
   /* Scratch of the call in progress, sized by the model. */
@@ -101,11 +111,13 @@ struct sparse_opt_instance {
   const void **inputs;
   void **outputs;
   int64_t *symbols;
-  uint32_t *bound_by; /* per symbol: 1 + input that fixed it, or 0 */
+  uint32_t *bound_by; /* per symbol: 1 + input that fixed it, 0 for none yet,
+                         SO_BOUND_BY_STATES */
   uint32_t *bound_dim;
   so_plan plans[SO_MAX_PLANS];
   uint32_t next_plan;
   uint32_t num_output_dims;
+  so_states states;
   so_buffer arena;
   so_buffer *owned; /* outputs the caller gave no buffer for */
   so_profile profile;
@@ -114,6 +126,8 @@ sparse_opt_status so_instance_create(const so_model *model,
                                      const sparse_opt_options *options,
                                      sparse_opt_instance **instance);
 void so_instance_destroy(sparse_opt_instance *instance);
+sparse_opt_status so_instance_fork(sparse_opt_instance *instance,
+                                   sparse_opt_instance **copy);
 
 /* Shapes.c */
 
@@ -130,6 +144,28 @@ sparse_opt_status so_bind_inputs(sparse_opt_instance *instance,
                                  uint32_t num_inputs);
 /* The plan for instance->symbols; NULL after so_fail. */
 const so_plan *so_find_plan(sparse_opt_instance *instance);
+
+/* State.c */
+
+bool so_states_allocate(sparse_opt_instance *instance);
+void so_states_release(sparse_opt_instance *instance);
+/* Before inputs are bound: the symbols that states fix. */
+void so_states_bind(sparse_opt_instance *instance);
+/* After a plan: room for the rows of the run, or an error that changes
+ * nothing. `*bytes` gets the bytes of the new rows. */
+sparse_opt_status so_states_prepare(sparse_opt_instance *instance,
+                                    int64_t length, uint64_t *bytes);
+/* After a run without an error. */
+void so_states_commit(sparse_opt_instance *instance, int64_t length);
+/* Into an instance that was just made. */
+sparse_opt_status so_states_copy(sparse_opt_instance *to,
+                                 const sparse_opt_instance *from);
+sparse_opt_status so_state_length(sparse_opt_instance *instance,
+                                  uint64_t *length, uint64_t *capacity);
+sparse_opt_status so_state_truncate(sparse_opt_instance *instance,
+                                    uint64_t length);
+sparse_opt_status so_state_select(sparse_opt_instance *instance,
+                                  const uint32_t *rows, uint32_t count);
 
 /* Profile.c */
 

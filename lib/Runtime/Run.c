@@ -192,7 +192,8 @@ static sparse_opt_status call_model(sparse_opt_instance *instance) {
                   .symbols = instance->symbols,
                   .threads = instance->threads,
                   .parallel = so_parallel,
-                  .runtime = instance};
+                  .runtime = instance,
+                  .states = instance->states.data};
   instance->pool->prepare(instance->pool);
   uint32_t control = _mm_getcsr();
   _mm_setcsr(0x1f80);
@@ -250,13 +251,20 @@ static sparse_opt_status run_locked(sparse_opt_instance *instance,
   status = bind_wanted(instance, plan, outputs, num_outputs);
   if (status)
     return status;
-  uint64_t total;
-  status = reserve(instance, plan, &total);
-  if (!status && total) /* else every output is empty: nothing to compute */
-    status = call_model(instance);
+  int64_t length = plan->dims[instance->num_output_dims];
+  uint64_t total, rows;
+  status = so_states_prepare(instance, length, &rows);
+  if (!status && !(plan = so_find_plan(instance))) /* for the room there is */
+    status = SPARSE_OPT_WRONG_SHAPE;
   if (!status)
-    describe_outputs(instance, plan, outputs, num_outputs);
-  return status;
+    status = reserve(instance, plan, &total);
+  if (!status && (total | rows)) /* else all is empty: nothing to compute */
+    status = call_model(instance);
+  if (status)
+    return status;
+  so_states_commit(instance, length);
+  describe_outputs(instance, plan, outputs, num_outputs);
+  return SPARSE_OPT_OK;
 }
 
 sparse_opt_status so_run(sparse_opt_instance *instance,

@@ -87,6 +87,12 @@ static sparse_opt_status bind_symbol(sparse_opt_instance *instance, int64_t s,
   }
   if (instance->symbols[s] == value)
     return SPARSE_OPT_OK;
+  if (instance->bound_by[s] == SO_BOUND_BY_STATES)
+    return so_fail(SPARSE_OPT_WRONG_SHAPE,
+                   "\"%s\" is %" PRId64 " in input \"%s\" (dimension %u), but "
+                   "%" PRId64 " in the caches that the instance keeps",
+                   model->symbols[s], value, model->inputs[index].name, dim,
+                   instance->symbols[s]);
   return so_fail(SPARSE_OPT_WRONG_SHAPE,
                  "\"%s\" is %" PRId64 " in input \"%s\" (dimension %u), but "
                  "%" PRId64 " in input \"%s\" (dimension %u)",
@@ -173,6 +179,7 @@ sparse_opt_status so_bind_inputs(sparse_opt_instance *instance,
   sparse_opt_status status = match_names(instance, inputs, num_inputs);
   for (uint32_t s = 0; s < model->num_symbols; ++s)
     instance->bound_by[s] = 0;
+  so_states_bind(instance);
   for (uint32_t i = 0; !status && i < model->num_inputs; ++i)
     status = bind_dims(instance, i, instance->given[i]);
   return status;

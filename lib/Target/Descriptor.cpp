@@ -16,7 +16,7 @@ namespace {
 
 // The types below are laid out like the C structs; their sizes were counted.
 static_assert(sizeof(so_tensor) == 32 && sizeof(so_variant) == 32 &&
-                  sizeof(so_model) == 80,
+                  sizeof(so_model) == 112,
               "ModelAbi.h changed: change the descriptor with it");
 
 class DescriptorBuilder {
@@ -107,11 +107,16 @@ Constant *DescriptorBuilder::variant(const VariantCode &variant) {
 Constant *DescriptorBuilder::model(const ModelDescription &description,
                                    ArrayRef<VariantCode> variants,
                                    uint64_t weightsSize, StringRef entry) {
-  SmallVector<Constant *> symbols, code;
+  SmallVector<Constant *> symbols, code, axes;
+  std::vector<TensorDescription> states;
   for (const std::string &symbol : description.symbols)
     symbols.push_back(text(symbol));
   for (const VariantCode &each : variants)
     code.push_back(variant(each));
+  for (const StateDescription &state : description.states) {
+    states.push_back(state.tensor);
+    axes.push_back(number(i32, state.axis));
+  }
   Constant *weights = null();
   if (weightsSize) {
     auto *symbol = new GlobalVariable(module, Type::getInt8Ty(context), true,
@@ -126,7 +131,10 @@ Constant *DescriptorBuilder::model(const ModelDescription &description,
        number(i32, description.outputs.size()), number(i32, symbols.size()),
        number(i32, code.size()), tensors(description.inputs),
        tensors(description.outputs), array(symbols), array(code), weights,
-       number(i64, weightsSize)});
+       number(i64, weightsSize), number(i32, states.size()),
+       number(i32, description.lengthSymbol),
+       number(i32, description.capacitySymbol), number(i32, 0), tensors(states),
+       array(axes)});
 }
 
 /// const sparse_opt_api *entry() { return so_runtime_bind(&model, &storage); }

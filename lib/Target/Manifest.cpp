@@ -34,6 +34,8 @@ std::string buildManifest(ManifestInfo info) {
                       {"input_bounds", std::move(info.inputBounds)}};
   if (!info.accuracy.empty())
     object["accuracy"] = std::move(info.accuracy);
+  if (!info.states.empty())
+    object["states"] = std::move(info.states);
   if (!info.multiplyAdds.empty())
     object["multiply_adds"] = json::fixUTF8(info.multiplyAdds);
   std::string text;

@@ -46,11 +46,13 @@ struct BindBuffers
       Type type = argument.getType();
       argument.setType(bufferType(type));
       types[argument.getArgNumber()] = argument.getType();
-      func.setArgAttr(argument.getArgNumber(), "kernel.input",
-                      builder.getI64IntegerAttr(number++));
+      bool isState = !!func.getArgAttr(argument.getArgNumber(), "kernel.state");
+      if (!isState)
+        func.setArgAttr(argument.getArgNumber(), "kernel.input",
+                        builder.getI64IntegerAttr(number++));
       auto tensor = bufferization::ToTensorOp::create(
           builder, func.getLoc(), type, argument, /*restrict=*/true,
-          /*writable=*/false);
+          /*writable=*/isState);
       argument.replaceAllUsesExcept(tensor, tensor);
     }
     func.setType(builder.getFunctionType(types, func.getResultTypes()));
@@ -80,6 +82,13 @@ struct BindBuffers
     Operation *ret = func.front().getTerminator();
     OpBuilder builder(ret);
     for (auto [i, result] : llvm::enumerate(ret->getOperands())) {
+      if (auto state =
+              func.getResultAttrOfType<IntegerAttr>(i, "kernel.state")) {
+        keepState(builder, result, stateBuffer(func, state));
+        continue;
+      }
+      if (!isa<RankedTensorType>(result.getType())) // the states' length
+        continue;
       NamedAttrList attrs(func.getResultAttrDict(i));
       attrs.set("kernel.output", builder.getI64IntegerAttr(i));
       if (failed(func.insertArgument(
@@ -93,6 +102,21 @@ struct BindBuffers
     func.removeResAttrsAttr();
     func.setType(builder.getFunctionType(func.getArgumentTypes(), {}));
     return success();
+  }
+
+  static Value stateBuffer(func::FuncOp func, IntegerAttr state) {
+    for (BlockArgument argument : func.getArguments())
+      if (func.getArgAttr(argument.getArgNumber(), "kernel.state") == state)
+        return argument;
+    llvm_unreachable("a result is a state that no argument is");
+  }
+
+  /// What was inserted stays, whoever reads it. The value lives in the buffer
+  /// itself, so that nothing is copied.
+  static void keepState(OpBuilder &builder, Value result, Value buffer) {
+    bufferization::MaterializeInDestinationOp::create(
+        builder, result.getLoc(), TypeRange(), result, buffer,
+        /*restrict=*/true, /*writable=*/true);
   }
 
   /// First in a tensor, so that bufferisation sees that other values can't live

@@ -49,6 +49,16 @@ SmallVector<DimOfArgument> dynamicDims(func::FuncOp func) {
   return dims;
 }
 
+/// The arguments that are symbols, by name.
+llvm::MapVector<StringRef, Value> symbolValues(func::FuncOp func) {
+  llvm::MapVector<StringRef, Value> values;
+  for (BlockArgument argument : func.getArguments())
+    if (auto symbol = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                        "kernel.symbol"))
+      values[symbol.getValue()] = argument;
+  return values;
+}
+
 void replaceDims(func::FuncOp func, ArrayRef<DimOfArgument> dims,
                  const llvm::MapVector<StringRef, Value> &values) {
   for (const DimOfArgument &dim : dims) {
@@ -73,7 +83,8 @@ LogicalResult resolveDims(Operation *op) {
   return applyPatternsGreedily(op, std::move(patterns));
 }
 
-/// Results become their dims, then everything that is not a size goes.
+/// Results become their dims, then everything that is not a size goes. Of
+/// states there is the length, which is an index already.
 func::FuncOp cloneForDims(func::FuncOp main) {
   OpBuilder builder(main);
   auto clone = cast<func::FuncOp>(builder.clone(*main));
@@ -86,10 +97,15 @@ func::FuncOp cloneForDims(func::FuncOp main) {
   Operation *ret = clone.front().getTerminator();
   builder.setInsertionPoint(ret);
   SmallVector<Value> sizes;
-  for (Value result : ret->getOperands())
-    for (int64_t d :
-         llvm::seq(cast<RankedTensorType>(result.getType()).getRank()))
+  for (auto [i, result] : llvm::enumerate(ret->getOperands())) {
+    if (main.getResultAttr(i, "kernel.state"))
+      continue;
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    if (!type)
+      sizes.push_back(result);
+    for (int64_t d = 0; type && d < type.getRank(); ++d)
       sizes.push_back(tensor::DimOp::create(builder, main.getLoc(), result, d));
+  }
   func::ReturnOp::create(builder, main.getLoc(), sizes);
   ret->erase();
   clone.setFunctionType(builder.getFunctionType(
@@ -103,7 +119,12 @@ func::FuncOp cloneForDims(func::FuncOp main) {
 LogicalResult verifyDims(func::FuncOp main, func::FuncOp dims) {
   SmallVector<unsigned> owner;
   for (auto [i, type] : llvm::enumerate(main.getResultTypes()))
-    owner.append(cast<RankedTensorType>(type).getRank(), i);
+    if (auto tensor = dyn_cast<RankedTensorType>(type)) {
+      if (!main.getResultAttr(i, "kernel.state"))
+        owner.append(tensor.getRank(), i);
+    } else {
+      owner.push_back(i);
+    }
   Operation *ret = dims.front().getTerminator();
   for (auto [i, size] : llvm::enumerate(ret->getOperands())) {
     SetVector<Operation *> slice;
@@ -143,7 +164,7 @@ struct BindSymbols
 
   LogicalResult bind(func::FuncOp main) {
     SmallVector<DimOfArgument> dims = dynamicDims(main);
-    llvm::MapVector<StringRef, Value> values;
+    llvm::MapVector<StringRef, Value> values = symbolValues(main);
     Builder builder(&getContext());
     for (const DimOfArgument &dim : dims) {
       if (values.count(dim.symbol))
@@ -184,12 +205,7 @@ struct BindSymbols
     func::FuncOp outputDims = cloneForDims(main);
     if (failed(resolveDims(outputDims)))
       return failure();
-    llvm::MapVector<StringRef, Value> values;
-    for (BlockArgument argument : outputDims.getArguments())
-      if (auto symbol = outputDims.getArgAttrOfType<StringAttr>(
-              argument.getArgNumber(), "kernel.symbol"))
-        values[symbol.getValue()] = argument;
-    replaceDims(outputDims, dims, values);
+    replaceDims(outputDims, dims, symbolValues(outputDims));
     if (failed(verifyDims(main, outputDims)))
       return failure();
     eraseTensorArguments(outputDims);

@@ -11,7 +11,7 @@ import numpy as np
 
 OK = 0
 INVALID_ARGUMENT, UNKNOWN_NAME, WRONG_TYPE, WRONG_SHAPE, BUFFER_TOO_SMALL = range(1, 6)
-OUT_OF_RANGE, UNSUPPORTED_CPU, OUT_OF_MEMORY, INTERNAL = range(6, 10)
+OUT_OF_RANGE, UNSUPPORTED_CPU, OUT_OF_MEMORY, INTERNAL, OVER_CAPACITY = range(6, 11)
 
 # ONNX TensorProto.DataType -> (ONNX Runtime's name, numpy's dtype)
 ELEMENT_TYPES = {
@@ -77,6 +77,7 @@ class Options(ctypes.Structure):
         ("pool", c_void_p),
         ("knobs", POINTER(Knob)),
         ("num_knobs", c_uint32),
+        ("capacity", c_uint64),
     ]
 
 
@@ -116,7 +117,28 @@ class Api(ctypes.Structure):
             "telemetry",
             _function(c_int32, _INSTANCE, POINTER(BlockStats), c_uint32, POINTER(c_uint32)),
         ),
+        ("profile_enable", _function(c_int32, _INSTANCE, c_int32)),
+        (
+            "profile",
+            _function(
+                c_int32,
+                _INSTANCE,
+                POINTER(c_uint64),
+                POINTER(c_uint64),
+                c_uint32,
+                POINTER(c_uint32),
+            ),
+        ),
+        ("states", _function(POINTER(TensorInfo), _MODEL, POINTER(c_uint32))),
+        ("state_length", _function(c_int32, _INSTANCE, POINTER(c_uint64), POINTER(c_uint64))),
+        ("state_truncate", _function(c_int32, _INSTANCE, c_uint64)),
+        ("state_select", _function(c_int32, _INSTANCE, POINTER(c_uint32), c_uint32)),
+        ("instance_fork", _function(c_int32, _INSTANCE, POINTER(_INSTANCE))),
     ]
+
+    def has(self, name):
+        """Whether the model's table is new enough to have the function."""
+        return self.size > getattr(Api, name).offset
 
 
 API_VERSION = 1

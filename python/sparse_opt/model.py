@@ -31,27 +31,84 @@ class NodeArg:
         return f"NodeArg(name={self.name!r}, type={self.type!r}, shape={self.shape})"
 
 
-def load(path, threads=None, knobs=None, entry="sparse_opt_model_v1"):
+def load(path, threads=None, knobs=None, entry="sparse_opt_model_v1", capacity=None):
     """Loads a compiled model (`sparse-opt compile model.onnx -o model.so`).
 
     threads: how many to use, None for one per core. knobs: {name: value}.
+    capacity: rows that the caches of a model compiled with --kv-cache=in-place
+    may hold, None to let them grow.
     """
-    return Model(path, threads, knobs, entry)
+    return Model(path, threads, knobs, entry, capacity)
 
 
 class Model:
-    def __init__(self, path, threads=None, knobs=None, entry="sparse_opt_model_v1"):
+    def __init__(
+        self, path, threads=None, knobs=None, entry="sparse_opt_model_v1", capacity=None
+    ):
         self._library, self._api = _open(os.fspath(path), entry)
+        self._adopt(self._create(threads, knobs or {}, capacity))
+
+    def _adopt(self, instance):
+        self._instance = instance
         self._inputs = self._describe(self._api.inputs)
         self._outputs = self._describe(self._api.outputs)
-        self._instance = self._create(threads, knobs or {})
-        weakref.finalize(self, self._api.instance_destroy, self._instance)
+        self._states = self._describe(self._api.states) if self._api.has("states") else []
+        weakref.finalize(self, self._api.instance_destroy, instance)
 
     def get_inputs(self):
         return list(self._inputs)
 
     def get_outputs(self):
         return list(self._outputs)
+
+    def get_states(self):
+        """The caches that the model keeps itself, named like the inputs they
+        were; [] unless it was compiled with --kv-cache=in-place."""
+        return list(self._states)
+
+    @property
+    def length(self):
+        """Rows in the caches: each run appends to them, a failed one doesn't."""
+        return self._state_length()[0]
+
+    @property
+    def capacity(self):
+        """Rows that the caches have memory for."""
+        return self._state_length()[1]
+
+    def reset(self):
+        """Empties the caches; the next run may have another batch."""
+        self.truncate(0)
+
+    def truncate(self, length):
+        """Forgets all rows of the caches but the first `length`."""
+        self._need_states()
+        if length < 0:
+            raise ValueError(f"the caches can't be cut to {length} rows")
+        self._check(self._api.state_truncate(self._instance, length))
+
+    def select(self, rows):
+        """Batch item i of the caches becomes what item rows[i] was, for beams."""
+        self._need_states()
+        rows = [int(row) for row in rows]
+        if any(row < 0 for row in rows):
+            raise ValueError(f"batch items can't be negative: {rows}")
+        self._check(
+            self._api.state_select(
+                self._instance, (ctypes.c_uint32 * len(rows))(*rows), len(rows)
+            )
+        )
+
+    def fork(self):
+        """A second model with a copy of the caches; weights and threads are shared."""
+        if not self._api.has("instance_fork"):
+            raise SparseOptError("the model was compiled before models could be forked")
+        instance = ctypes.c_void_p()
+        self._check(self._api.instance_fork(self._instance, ctypes.byref(instance)))
+        copy = Model.__new__(Model)
+        copy._library, copy._api = self._library, self._api
+        copy._adopt(instance)
+        return copy
 
     def run(self, output_names, feeds):
         """Outputs as a list of arrays, in the order of `output_names` or, when
@@ -118,14 +175,30 @@ class Model:
         infos = function(self._api.model, ctypes.byref(count))
         return [NodeArg(infos[i]) for i in range(count.value)]
 
-    def _create(self, threads, knobs):
+    def _need_states(self):
+        if not self._states:
+            raise ValueError(
+                "the model keeps no caches: it was not compiled with --kv-cache=in-place"
+            )
+
+    def _state_length(self):
+        self._need_states()
+        length, capacity = ctypes.c_uint64(), ctypes.c_uint64()
+        self._check(
+            self._api.state_length(self._instance, ctypes.byref(length), ctypes.byref(capacity))
+        )
+        return length.value, capacity.value
+
+    def _create(self, threads, knobs, capacity):
         if threads is not None and not 1 <= threads <= 1024:
             raise ValueError(f"threads must be between 1 and 1024, not {threads}")
         values = (_abi.Knob * len(knobs))(
             *[(name.encode(), float(value)) for name, value in knobs.items()]
         )
+        if capacity is not None and capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
         options = _abi.Options(
-            ctypes.sizeof(_abi.Options), threads or 0, None, values, len(values)
+            ctypes.sizeof(_abi.Options), threads or 0, None, values, len(values), capacity or 0
         )
         instance = ctypes.c_void_p()
         self._check(

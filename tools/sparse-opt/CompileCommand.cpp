@@ -37,6 +37,10 @@ struct Flags {
   cl::opt<std::string> dtype{
       "dtype", cl::sub(command), cl::value_desc("TYPE"), cl::init("f32"),
       cl::desc("f32, bf16 (lossy) or auto, the faster one")};
+  cl::opt<std::string> kvCache{
+      "kv-cache", cl::sub(command), cl::value_desc("KEEPER"),
+      cl::init("caller"),
+      cl::desc("caller (default), or in-place: caches in the instance")};
   cl::opt<std::string> maxError{
       "max-error", cl::sub(command), cl::value_desc("LIMIT"),
       cl::init("rel:0.01"),
@@ -116,6 +120,9 @@ static std::string checkFlags() {
   if (!is_contained({"f32", "bf16", "auto"}, flags.dtype))
     return "--dtype=" + flags.dtype +
            " is unknown; there are f32, bf16 and auto";
+  if (!is_contained({"caller", "in-place"}, flags.kvCache))
+    return "--kv-cache=" + flags.kvCache +
+           " is unknown; there are caller and in-place";
   if (flags.dtype == "auto" && stage->kind != Stage::File)
     return "--dtype=auto measures artefacts; with --emit=" + flags.emit +
            " choose f32 or bf16";
@@ -133,6 +140,7 @@ static CompileOptions makeOptions(StepClock &clock) {
   options.emit = flags.emit;
   options.march = flags.march;
   options.dtype = flags.dtype;
+  options.kvCache = flags.kvCache;
   options.entry = flags.entry;
   options.dumpStages = flags.dumpStages;
   options.allowExternal = flags.allowExternal;

@@ -106,7 +106,7 @@ Error Instance::run() {
 }
 
 Error Instance::enableProfile(bool enabled) {
-  if (model->getApi().size < sizeof(sparse_opt_api))
+  if (model->getApi().size < offsetof(sparse_opt_api, states))
     return makeError(model->getPath() +
                      ": was compiled before kernels could be timed");
   if (model->getApi().profile_enable(handle.get(), enabled) != SPARSE_OPT_OK)

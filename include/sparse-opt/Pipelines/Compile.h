@@ -27,6 +27,9 @@ struct CompileOptions {
   std::string emit = "so";   ///< the last stage
   std::string march = "all"; ///< all, native, or a target's name
   std::string dtype = "f32"; ///< of weights and activations: f32 or bf16
+  /// Who keeps caches: the caller, as the ONNX graph says, or in-place, the
+  /// instance.
+  std::string kvCache = "caller";
   /// For the manifest: errors that were measured, and on what; may be empty.
   llvm::json::Object accuracy;
   std::string entry = "sparse_opt_model_v1";

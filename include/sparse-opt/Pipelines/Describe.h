@@ -11,8 +11,10 @@
 #include <optional>
 
 namespace sparse_opt {
-/// Inputs, outputs, symbols (no manifest). Nothing after a diagnostic.
+/// Inputs, outputs, states, symbols (no manifest). Nothing after a diagnostic.
 std::optional<ModelDescription> describeModel(mlir::ModuleOp module);
+/// What the manifest says of the states of --kernel-bind-states; may be empty.
+llvm::json::Object describeStates(mlir::ModuleOp module);
 
 /// Bounds of index inputs, from the `kernel.check_index` ops that test a
 /// model's input directly: {"input_ids": 30522}.

@@ -19,7 +19,8 @@ struct TargetInfo;
 
 /// What the user chose that passes of all targets depend on.
 struct StageOptions {
-  bool bf16 = false; ///< --dtype
+  bool bf16 = false;          ///< --dtype
+  bool statesInPlace = false; ///< --kv-cache
 };
 
 struct Stage {

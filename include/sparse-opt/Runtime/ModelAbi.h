@@ -21,28 +21,30 @@ typedef void (*so_body)(void *ctx, int64_t begin, int64_t end, int64_t thread);
 
 /* One call of `run`. All pointers stay valid until it returns. */
 typedef struct so_call {
-  const uint8_t *weights;        /* aligned to 4096 */
-  uint8_t *arena;                /* arena_bytes of `plan`, aligned to 64, and
-                                    64 readable bytes behind its end */
-  const void *const *inputs;     /* row-major, one per input */
-  void *const *outputs;          /* row-major, one per output */
-  const int64_t *symbols;        /* value of each symbolic dim */
-  int64_t threads;               /* >= 1 */
+  const uint8_t *weights;    /* aligned to 4096 */
+  uint8_t *arena;            /* arena_bytes of `plan`, aligned to 64, and
+                                64 readable bytes behind its end */
+  const void *const *inputs; /* row-major, one per input */
+  void *const *outputs;      /* row-major, one per output */
+  const int64_t *symbols;    /* value of each symbolic dim */
+  int64_t threads;           /* >= 1 */
   /* Ranges of at least `grain` that partition [0, count), on at most `threads`
    * threads; returns when all have run. */
-  void (*parallel)(struct so_call *call, so_body body, void *ctx,
-                   int64_t count, int64_t grain);
+  void (*parallel)(struct so_call *call, so_body body, void *ctx, int64_t count,
+                   int64_t grain);
   /* First error of the call; `message` is a string of the model. */
-  const char *error_message;     /* NULL while there is none */
+  const char *error_message; /* NULL while there is none */
   int64_t error_value, error_bound;
-  int64_t error_is_sizes;        /* the two are sizes that don't fit, not an
-                                    index and its bound */
-  void *runtime;                 /* the runtime's own */
-  int64_t launch;                /* the number of the launch that calls
-                                    `parallel`, for profiles */
+  int64_t error_is_sizes; /* the two are sizes that don't fit, not an
+                             index and its bound */
+  void *runtime;          /* the runtime's own */
+  int64_t launch;         /* the number of the launch that calls
+                             `parallel`, for profiles */
+  void *const *states;    /* row-major, `capacity` long, one per state */
 } so_call;
 
-/* Output dims (flattened over outputs) and arena size for these symbols. */
+/* Output dims (flattened over outputs), behind them the states' length after
+ * the run, and arena size for these symbols. */
 typedef void (*so_plan_fn)(const int64_t *symbols, int64_t threads,
                            int64_t *output_dims, int64_t *arena_bytes);
 typedef void (*so_run_fn)(so_call *call);
@@ -55,10 +57,10 @@ typedef struct so_variant {
 } so_variant;
 
 enum {
-  SO_ISA_X86_64_V3 = 1 << 0,   /* AVX2, FMA, BMI2, F16C */
-  SO_ISA_X86_64_V4 = 1 << 1,   /* AVX-512 F, BW, CD, DQ, VL */
+  SO_ISA_X86_64_V3 = 1 << 0, /* AVX2, FMA, BMI2, F16C */
+  SO_ISA_X86_64_V4 = 1 << 1, /* AVX-512 F, BW, CD, DQ, VL */
   SO_ISA_AVX512_BF16 = 1 << 2,
-  SO_ISA_AMX_BF16 = 1 << 3     /* with permission from the kernel */
+  SO_ISA_AMX_BF16 = 1 << 3 /* with permission from the kernel */
 };
 
 /* dims[i] >= 0: static; dims[i] == -1 - s: symbol s; SO_DIM_PLANNED: an
@@ -73,14 +75,20 @@ typedef struct so_tensor {
 } so_tensor;
 
 typedef struct so_model {
-  uint32_t size, abi;          /* sizeof(so_model), SO_MODEL_ABI */
-  const char *manifest;        /* JSON: versions, flags, blocks, errors */
+  uint32_t size, abi;   /* sizeof(so_model), SO_MODEL_ABI */
+  const char *manifest; /* JSON: versions, flags, blocks, errors */
   uint32_t num_inputs, num_outputs, num_symbols, num_variants;
   const so_tensor *inputs, *outputs;
-  const char *const *symbols;  /* names, in the order of `so_call.symbols` */
-  const so_variant *variants;  /* best first */
+  const char *const *symbols; /* names, in the order of `so_call.symbols` */
+  const so_variant *variants; /* best first */
   const uint8_t *weights;
   uint64_t weights_size;
+  /* Tensors that runs append to, kept by the instance. Their length is a
+   * symbol, and the size of the dimension that it is along; how much room
+   * there is along it is a symbol too. No input has to fix either. */
+  uint32_t num_states, length_symbol, capacity_symbol, reserved;
+  const so_tensor *states;
+  const int32_t *state_axes;
 } so_model;
 
 #ifdef __cplusplus

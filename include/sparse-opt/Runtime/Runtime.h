@@ -37,7 +37,8 @@ enum {
   SPARSE_OPT_OUT_OF_RANGE = 6, /* an index in the data is outside its table */
   SPARSE_OPT_UNSUPPORTED_CPU = 7,
   SPARSE_OPT_OUT_OF_MEMORY = 8,
-  SPARSE_OPT_INTERNAL = 9 /* the artefact is damaged, or our bug */
+  SPARSE_OPT_INTERNAL = 9,      /* the artefact is damaged, or our bug */
+  SPARSE_OPT_OVER_CAPACITY = 10 /* more rows than the caches may hold */
 };
 
 /* Element types have the numbers of ONNX's TensorProto.DataType. */
@@ -99,6 +100,9 @@ typedef struct sparse_opt_options {
   sparse_opt_pool *pool; /* NULL: a pool of the instance's own */
   const sparse_opt_knob *knobs;
   uint32_t num_knobs;
+  /* For models that keep caches: rows they may hold, allocated by the first
+   * run. 0: they grow as needed, to twice the room each time. */
+  uint64_t capacity;
 } sparse_opt_options;
 
 typedef struct sparse_opt_api {
@@ -171,6 +175,29 @@ typedef struct sparse_opt_api {
   sparse_opt_status (*profile)(sparse_opt_instance *instance, uint64_t *total,
                                uint64_t *launches, uint32_t capacity,
                                uint32_t *count);
+
+  /* Caches that instances keep (compiled with --kv-cache=in-place), named like
+   * the inputs they were; none in most models. A run appends its rows to all
+   * of them, and reads those there were before as their length; one that
+   * fails leaves them as they were. */
+  const sparse_opt_tensor_info *(*states)(const sparse_opt_model *model,
+                                          uint32_t *count);
+  /* Rows in the caches, and how many there is memory for; `capacity` may be
+   * NULL. */
+  sparse_opt_status (*state_length)(sparse_opt_instance *instance,
+                                    uint64_t *length, uint64_t *capacity);
+  /* Forgets all rows but the first `length`; with 0 the next run may have
+   * another batch. Memory stays. */
+  sparse_opt_status (*state_truncate)(sparse_opt_instance *instance,
+                                      uint64_t length);
+  /* Batch item i of the caches becomes what item rows[i] was; `count` is their
+   * batch from then on. For beam search. */
+  sparse_opt_status (*state_select)(sparse_opt_instance *instance,
+                                    const uint32_t *rows, uint32_t count);
+  /* A second instance with a copy of the caches, the same options, weights and
+   * pool (a pool of the first instance's own lives until both are gone). */
+  sparse_opt_status (*instance_fork)(sparse_opt_instance *instance,
+                                     sparse_opt_instance **copy);
 } sparse_opt_api;
 
 /* The entry of a model linked into the program; with dlopen look it up. */

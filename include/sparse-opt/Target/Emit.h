@@ -34,11 +34,20 @@ struct TensorDescription {
   std::vector<DimDescription> dims;
 };
 
+/// A cache that the instance keeps (ModelAbi.h: so_model.states), named like
+/// the input it was.
+struct StateDescription {
+  TensorDescription tensor;
+  int32_t axis; // along which it grows
+};
+
 /// What the runtime must know about a model, whatever its targets.
 struct ModelDescription {
   std::vector<TensorDescription> inputs, outputs;
+  std::vector<StateDescription> states;
   std::vector<std::string> symbols; // in the order of so_call.symbols
-  std::string manifest;             // JSON, see Manifest.h
+  uint32_t lengthSymbol = 0, capacitySymbol = 0; // of the states
+  std::string manifest;                          // JSON, see Manifest.h
 };
 
 /// The code for one instruction set. The names of the entry points are those

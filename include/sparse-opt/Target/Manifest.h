@@ -16,7 +16,7 @@ struct ManifestInfo {
   std::string producer;  // `onnx.producer`, may be empty
   int64_t opset = 0;
   std::string dtype = "f32";
-  llvm::json::Object accuracy; // to f32, as measured; may be empty
+  llvm::json::Object accuracy;      // to f32, as measured; may be empty
   std::vector<std::string> targets; // as --march spells them, best first
   std::vector<std::string> flags;   // that change the code
   uint64_t weightBytes = 0;
@@ -26,6 +26,11 @@ struct ManifestInfo {
   llvm::json::Array kernels;
   /// Of index inputs: values are below; {"input_ids": 30522}.
   llvm::json::Object inputBounds;
+  /// {"length": "past", "after": "past+sequence", "sizes": {"total":
+  /// "past+sequence"}, "list": [{"input": ..., "output": ...}]}: the caches
+  /// that instances keep, sizes of inputs that their length decides. May be
+  /// empty.
+  llvm::json::Object states;
   /// Of the products of one run, a polynomial in the symbols; may be empty.
   std::string multiplyAdds;
 };

@@ -50,6 +50,34 @@ def OnnxFoldShapes : Pass<"onnx-fold-shapes", "mlir::func::FuncOp"> {
   let dependentDialects = ["onnx::OnnxDialect"];
 }
 
+def KernelBindStates : Pass<"kernel-bind-states", "mlir::ModuleOp"> {
+  let summary = "Keep caches in buffers of the instance";
+  let description = [{
+    An input that is read only to be joined with new rows, along any one
+    dimension, where what comes out is a result (ONNX's caches: `past` and
+    `present` of a Concat), leaves the interface with its result. It becomes an
+    argument with room for more rows (`kernel.state`, its number;
+    `kernel.state_axis`; `kernel.state_result`, the name of the result):
+    new rows are inserted behind the old ones, and what read the joined tensor
+    reads a slice. @main then returns the other results, the buffers, and the
+    length with the new rows (`kernel.state_length`, as a polynomial). The
+    length before is an index argument; the room is a symbol of its own.
+
+    Caches whose length is another than that of most, or that have a size no
+    other input has, stay (with a remark). An input that must be as long as the
+    caches with the new rows (a mask looked up as one piece) is checked when the
+    model runs and listed in `kernel.state_sizes` of @main. That there is no
+    cache is an error.
+    Example: `test/Transforms/kernel-bind-states.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numStates", "states", "Caches kept in the instance">,
+    Statistic<"numDeclined", "declined", "Caches left in the interface">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::tensor::TensorDialect",
+                           "kernel::KernelDialect"];
+}
+
 def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
   let summary = "Make the inputs' symbolic dims arguments of @main";
   let description = [{
@@ -57,8 +85,9 @@ def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
     index argument behind them, in order of first appearance; `tensor.dim` of
     an argument becomes that argument. The module attribute `kernel.symbols`
     keeps the names. The private function `@kernel_output_dims` computes all
-    dims of all results from the symbols. It fails when a result's size
-    depends on anything else.
+    dims of all results (and the length of `--kernel-bind-states`, but nothing
+    of its buffers) from the symbols. It fails when a result's size depends on
+    anything else.
     Example: `test/Transforms/kernel-bind-symbols.mlir`.
   }];
   let statistics = [
@@ -135,8 +164,8 @@ def KernelBindBuffers : Pass<"kernel-bind-buffers", "mlir::ModuleOp"> {
   let description = [{
     Tensor arguments become memrefs (attribute `kernel.input`) that are only
     read; each result is written to a new memref argument
-    (`kernel.output`, with the result's attributes). One-shot bufferisation
-    follows.
+    (`kernel.output`, with the result's attributes). States are updated where
+    they are. One-shot bufferisation follows.
     Example: `test/Transforms/kernel-bind-buffers.mlir`.
   }];
   let dependentDialects = ["mlir::bufferization::BufferizationDialect",

@@ -110,8 +110,9 @@ std::string runFiles(const sparse_opt_api &api, const Flags &flags) {
   std::string error = readNpz(flags.inputs, arrays);
   if (!error.empty())
     return error;
-  sparse_opt_options options = {sizeof(options), flags.threads, nullptr,
-                                nullptr, 0};
+  sparse_opt_options options = {};
+  options.size = sizeof options;
+  options.threads = flags.threads;
   sparse_opt_instance *instance = nullptr;
   if (api.instance_create(api.model, &options, &instance))
     return api.last_error();
