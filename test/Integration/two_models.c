@@ -6,7 +6,7 @@
 const sparse_opt_api *first_model(void), *second_model(void);
 
 static int use(const sparse_opt_api *api, sparse_opt_pool *pool) {
-  sparse_opt_options options = {sizeof(options), 0, pool, NULL, 0};
+  sparse_opt_options options = {.size = sizeof(options), .pool = pool};
   sparse_opt_instance *instance;
   float x[4] = {0, 0, 0, 0}, y[4];
   int64_t dims[] = {1, 4};

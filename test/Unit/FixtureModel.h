@@ -100,7 +100,13 @@ inline so_model model() {
           symbols,
           variants,
           reinterpret_cast<const uint8_t *>(weights),
-          sizeof(weights)};
+          sizeof(weights),
+          /*num_states=*/0,
+          /*length_symbol=*/0,
+          /*capacity_symbol=*/0,
+          /*reserved=*/0,
+          /*states=*/nullptr,
+          /*state_axes=*/nullptr};
 }
 
 } // namespace fixture

@@ -18,7 +18,7 @@ protected:
   void SetUp() override {
     api = so_runtime_bind(&model, &storage);
     ASSERT_NE(api, nullptr);
-    sparse_opt_options options = {sizeof(options), 2, nullptr, nullptr, 0};
+    sparse_opt_options options = {sizeof(options), 2, nullptr, nullptr, 0, 0};
     ASSERT_EQ(api->instance_create(api->model, &options, &instance),
               SPARSE_OPT_OK)
         << api->last_error();
@@ -345,14 +345,14 @@ TEST_F(RuntimeTest, RefusesToReadProfilesIntoNothing) {
 TEST_F(RuntimeTest, RefusesBadOptions) {
   sparse_opt_instance *other = nullptr;
   sparse_opt_knob knob = {"threshold", 1.0};
-  sparse_opt_options options = {sizeof(options), 1, nullptr, &knob, 1};
+  sparse_opt_options options = {sizeof(options), 1, nullptr, &knob, 1, 0};
   EXPECT_EQ(api->instance_create(api->model, &options, &other),
             SPARSE_OPT_UNKNOWN_NAME);
   EXPECT_EQ(other, nullptr);
-  options = {0, 1, nullptr, nullptr, 0};
+  options = {0, 1, nullptr, nullptr, 0, 0};
   EXPECT_EQ(api->instance_create(api->model, &options, &other),
             SPARSE_OPT_INVALID_ARGUMENT);
-  options = {sizeof(options), 4096, nullptr, nullptr, 0};
+  options = {sizeof(options), 4096, nullptr, nullptr, 0, 0};
   EXPECT_EQ(api->instance_create(api->model, &options, &other),
             SPARSE_OPT_INVALID_ARGUMENT);
   EXPECT_STREQ(api->last_error(), "a pool has at most 1024 threads, not 4096");
@@ -440,7 +440,7 @@ TEST_F(RuntimeTest, InstancesRunConcurrently) {
   };
   sparse_opt_pool *pool = nullptr;
   ASSERT_EQ(api->pool_create(api->model, 2, &pool), SPARSE_OPT_OK);
-  sparse_opt_options options = {sizeof(options), 0, pool, nullptr, 0};
+  sparse_opt_options options = {sizeof(options), 0, pool, nullptr, 0, 0};
   sparse_opt_instance *others[2];
   for (sparse_opt_instance *&other : others)
     ASSERT_EQ(api->instance_create(api->model, &options, &other),
