@@ -60,14 +60,15 @@ template <typename T> static std::vector<T> operands(size_t count) {
 }
 
 /// Least seconds of one product when `copies` weights take turns.
-template <typename T>
+template <typename T, typename Out>
 static double measure(KernelJit &jit, int64_t rows, int64_t k, int64_t n,
                       int64_t copies) {
   int64_t panels = (n + 15) / 16, packedSize = panels * 16 * k;
   std::vector<T> x = operands<T>(rows * k), once = operands<T>(packedSize), w;
   for (int64_t i = 0; i < copies; ++i)
     w.insert(w.end(), once.begin(), once.end());
-  std::vector<float> b = random(n), r = random(rows * n), out(rows * n);
+  std::vector<float> b = random(n), r = random(rows * n);
+  std::vector<Out> out(rows * n);
   auto weight = [&](const T *data) {
     if constexpr (std::is_same_v<T, uint16_t>)
       return memRef(data, panels, k / 2, 16, 2);
@@ -138,15 +139,24 @@ template <typename T> static void printAll(const TargetInfo &target) {
        {Shape{384, 384, Epilogue::Bias, "384x384 bias"},
         Shape{384, 1536, Epilogue::Gelu, "384x1536 gelu"},
         Shape{384, 1536, Epilogue::Bias, "384x1536 bias"},
+        Shape{384, 1536, Epilogue::GeluTanh, "384x1536 gelu (tanh)"},
+        Shape{384, 1536, Epilogue::Silu, "384x1536 silu"},
         Shape{1536, 384, Epilogue::Residual, "1536x384 residual"}}) {
-    KernelJit jit(productText(shape.k, shape.n, shape.epilogue, isBf16),
-                  target);
+    // What only the next product reads is bf16.
+    bool isOutBf16 = isBf16 && shape.epilogue != Epilogue::Residual;
+    KernelJit jit(
+        productText(shape.k, shape.n, shape.epilogue, isBf16, isOutBf16),
+        target);
+    auto measured = [&](int64_t rows, int64_t copies) {
+      return isOutBf16
+                 ? measure<T, uint16_t>(jit, rows, shape.k, shape.n, copies)
+                 : measure<T, float>(jit, rows, shape.k, shape.n, copies);
+    };
     for (int64_t rows : {1, 4, 7, 16, 24, 100, 128, 1024}) {
       double flops = 2.0 * rows * shape.k * shape.n;
       double weightBytes = 1.0 * sizeof(T) * shape.k * shape.n;
-      double cached = measure<T>(jit, rows, shape.k, shape.n, 1);
-      double streamed = measure<T>(jit, rows, shape.k, shape.n,
-                                   int64_t(60e6 / weightBytes) + 1);
+      double cached = measured(rows, 1);
+      double streamed = measured(rows, int64_t(60e6 / weightBytes) + 1);
       printf("%-24s %5ld %7.1f GF %7.0f %% %7.1f GF %5.0f %% %6.1f GB/s\n",
              shape.name, long(rows), flops / cached * 1e-9,
              100 * flops / cached * 1e-9 / peak, flops / streamed * 1e-9,

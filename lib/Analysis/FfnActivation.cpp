@@ -26,7 +26,7 @@ static double geluTanh(double x) {
          (1 + std::tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
 }
 
-static double apply(Activation kind, double x) {
+double sparse_opt::applyActivation(Activation kind, double x) {
   switch (kind) {
   case Activation::Identity:
     return x;
@@ -314,8 +314,8 @@ sparse_opt::classifyCone(Value value, const ElementwiseCone &cone) {
         if (!values)
           return std::nullopt;
         auto expected = [&](size_t i) {
-          return apply(kind, inputs[gate][i]) *
-                 (gated ? apply(upKind, inputs[1 - gate][i]) : 1);
+          return applyActivation(kind, inputs[gate][i]) *
+                 (gated ? applyActivation(upKind, inputs[1 - gate][i]) : 1);
         };
         // Every kind is the identity (or its square) far to the right: the
         // last sample, at the largest gate and up, shows the scale.

@@ -38,6 +38,7 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm, bool bf16) {
   pm.addPass(createKernelFormRegions());
   if (bf16) {
     pm.addPass(createKernelNarrowTypes());
+    pm.addPass(createKernelShortenActivations());
     pm.addPass(createCSEPass());
   }
   // 3. What no region claimed becomes loop nests that belong together.

@@ -62,6 +62,7 @@ static void lowerModel(ModuleOp module, const TargetInfo &target) {
 }
 
 static void lowerKernels(ModuleOp module, const TargetInfo &target) {
+  run(module, "kernel-shorten-activations");
   run(module, "convert-kernel-to-vector{target=" + target.name.str() + "}");
   run(module, "expand-math{target=" + target.name.str() + "}");
   // Stands in for the arena: scratch lives for one iteration.

@@ -33,30 +33,64 @@ static const char *epilogueLines(Epilogue epilogue) {
            "%half = arith.constant 0.5 : f32\n"
            "%h = arith.mulf %s, %half : f32\n"
            "%y = arith.mulf %h, %g : f32\n";
+  case Epilogue::GeluTanh:
+    return "%s = arith.addf %acc, %bias : f32\n"
+           "%two = arith.mulf %s, %s : f32\n"
+           "%three = arith.mulf %two, %s : f32\n"
+           "%a = arith.constant 0.044715 : f32\n"
+           "%cubic = arith.mulf %three, %a : f32\n"
+           "%sum = arith.addf %s, %cubic : f32\n"
+           "%c = arith.constant 0.797884561 : f32\n"
+           "%t = arith.mulf %sum, %c : f32\n"
+           "%e = math.tanh %t : f32\n"
+           "%one = arith.constant 1.0 : f32\n"
+           "%g = arith.addf %e, %one : f32\n"
+           "%half = arith.constant 0.5 : f32\n"
+           "%h = arith.mulf %s, %half : f32\n"
+           "%y = arith.mulf %h, %g : f32\n";
+  case Epilogue::Silu:
+    return "%s = arith.addf %acc, %bias : f32\n"
+           "%t = arith.negf %s : f32\n"
+           "%e = math.exp %t : f32\n"
+           "%one = arith.constant 1.0 : f32\n"
+           "%g = arith.addf %e, %one : f32\n"
+           "%y = arith.divf %s, %g : f32\n";
+  case Epilogue::QuickGelu:
+    return "%s = arith.addf %acc, %bias : f32\n"
+           "%c = arith.constant -1.702 : f32\n"
+           "%t = arith.mulf %s, %c : f32\n"
+           "%e = math.exp %t : f32\n"
+           "%one = arith.constant 1.0 : f32\n"
+           "%g = arith.addf %one, %e : f32\n"
+           "%sigmoid = arith.divf %one, %g : f32\n"
+           "%y = arith.mulf %sigmoid, %s : f32\n";
   }
   llvm_unreachable("unknown epilogue");
 }
 
 std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue,
-                                    bool isBf16) {
+                                    bool isBf16, bool isOutBf16) {
   int64_t panels = llvm::divideCeil(n, panelColumns);
   std::string weight =
       isBf16 ? llvm::formatv("{0}x{1}x16x2xbf16", panels, (k + 1) / 2).str()
              : llvm::formatv("{0}x{1}x16xf32", panels, k).str();
   return llvm::formatv(
       R"(func.func @f(%x: memref<?x{0}x{4}>, %w: memref<{2}>,
-    %b: memref<{1}xf32>, %r: memref<?x{1}xf32>, %out: memref<?x{1}xf32>)
+    %b: memref<{1}xf32>, %r: memref<?x{1}xf32>, %out: memref<?x{1}x{5}>)
     attributes {{llvm.emit_c_interface} {{
   kernel.product %x, %w
       epilogue(%b, %r : memref<{1}xf32>, memref<?x{1}xf32>)
-      outs(%out : memref<?x{1}xf32>) {{
+      outs(%out : memref<?x{1}x{5}>) {{
   ^bb0(%acc: f32, %bias: f32, %res: f32):
     {3}
-    kernel.yield %y : f32
+    {6}
   } : memref<?x{0}x{4}>, memref<{2}>
   return
 })",
-      k, n, weight, epilogueLines(epilogue), isBf16 ? "bf16" : "f32");
+      k, n, weight, epilogueLines(epilogue), isBf16 ? "bf16" : "f32",
+      isOutBf16 ? "bf16" : "f32",
+      isOutBf16 ? "%n = arith.truncf %y : f32 to bf16\n kernel.yield %n : bf16"
+                : "kernel.yield %y : f32");
 }
 
 namespace {

@@ -8,12 +8,22 @@
 
 namespace sparse_opt {
 
-enum class Epilogue { None, Bias, Gelu, Residual, Exp, Erf };
+enum class Epilogue {
+  None,
+  Bias,
+  Gelu,
+  Residual,
+  Exp,
+  Erf,
+  GeluTanh,
+  Silu,
+  QuickGelu
+};
 
 /// A function @f(x, weight, bias, residual, out) with one product; x and
-/// weight hold f32 or bf16, out f32.
+/// weight hold f32 or bf16, so does out.
 std::string productText(int64_t k, int64_t n, Epilogue epilogue,
-                        bool isBf16 = false);
+                        bool isBf16 = false, bool isOutBf16 = false);
 
 /// How an attention's operands lie in memory.
 enum class Layout {

@@ -4,6 +4,7 @@
 // target that this machine runs; tile instructions that it lacks are emulated.
 #include "KernelsFixture.h"
 #include <cmath>
+#include <functional>
 #include <sys/mman.h>
 
 using namespace sparse_opt;
@@ -43,8 +44,9 @@ struct Product {
       return std::exp(sum);
     case Epilogue::Erf:
       return std::erf(sum);
+    default:
+      return NAN;
     }
-    return 0;
   }
 };
 
@@ -270,10 +272,14 @@ TEST_P(Kernels, RowsDoNotChangeAResult) {
 }
 
 /// The epilogue's function on each of `x`, through a product by one.
-std::vector<float> evaluate(const TargetInfo &target, Epilogue epilogue,
-                            const std::vector<float> &x) {
-  KernelJit jit(productText(1, 1, epilogue), target);
-  std::vector<float> one = pack({1.0f}, 1, 1), unused(x.size()), y(x.size());
+template <typename Out = float>
+std::vector<Out> evaluate(const TargetInfo &target, Epilogue epilogue,
+                          const std::vector<float> &x) {
+  KernelJit jit(productText(1, 1, epilogue, /*isBf16=*/false,
+                            std::is_same_v<Out, uint16_t>),
+                target);
+  std::vector<float> one = pack({1.0f}, 1, 1), unused(x.size());
+  std::vector<Out> y(x.size());
   int64_t rows = x.size();
   jit.call("f", memRef(x.data(), rows, 1), memRef(one.data(), 1, 1, 16),
            memRef(unused.data(), 1), memRef(unused.data(), rows, 1),
@@ -313,6 +319,49 @@ TEST_P(Kernels, ErfIsWithinItsBound) {
   EXPECT_EQ(edges[2], 0.0f);
   EXPECT_EQ(edges[3], 1.0f);
   EXPECT_TRUE(std::isnan(edges[4]));
+}
+
+/// Rounded to bf16, an activation is as near to the exact value as its
+/// rounding and the bounds of --kernel-shorten-activations say.
+TEST_P(Kernels, Bf16ActivationsAreWithinTheirBounds) {
+  auto tanhForm = [](double x) {
+    return x / 2 *
+           (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  };
+  struct Case {
+    Epilogue epilogue;
+    std::function<double(double)> exact;
+    double tail; ///< error below -1.5
+  };
+  const Case cases[] = {
+      {Epilogue::Gelu,
+       [](double x) { return x / 2 * std::erfc(-x * std::sqrt(0.5)); }, 4e-5},
+      {Epilogue::GeluTanh, tanhForm, 4e-5},
+      {Epilogue::Silu, [](double x) { return x / (1 + std::exp(-x)); }, 0},
+      {Epilogue::QuickGelu,
+       [](double x) { return x / (1 + std::exp(-1.702 * x)); }, 0}};
+  std::vector<float> x;
+  for (float value = -40.0f; value < 40.0f; value += 0.00041f)
+    x.push_back(value);
+  for (float value = 1e-30f; value < 1e30f; value *= 1.37f)
+    x.insert(x.end(), {value, -value});
+  for (const Case &test : cases) {
+    std::vector<float> y =
+        fromBf16(evaluate<uint16_t>(*target, test.epilogue, x));
+    for (size_t i = 0; i < x.size(); ++i) {
+      double exact = test.exact(x[i]), size = std::fabs(exact);
+      double halfUlp = std::ldexp(1.0, std::ilogb(size) - 8);
+      double bound = size / 4096 + (x[i] < -1.5f ? test.tail : 0) + 1e-30;
+      ASSERT_NEAR(y[i], exact, halfUlp + bound)
+          << "at " << x[i] << ", epilogue " << int(test.epilogue);
+    }
+    std::vector<float> edges = fromBf16(
+        evaluate<uint16_t>(*target, test.epilogue, {NAN, INFINITY, 0, 1e30f}));
+    EXPECT_TRUE(std::isnan(edges[0]));
+    EXPECT_EQ(edges[1], INFINITY);
+    EXPECT_EQ(edges[2], 0);
+    EXPECT_NEAR(edges[3], 1e30f, 4e27);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, Kernels, allTargets(), targetOf);

@@ -50,6 +50,9 @@ struct ElementwiseCone {
 /// Walks backwards from `value` to linear layers.
 ElementwiseCone exploreCone(mlir::Value value, const SymbolicShapes &shapes);
 
+/// The activation's value at `x`.
+double applyActivation(ffn::Activation kind, double x);
+
 struct FfnActivations {
   ffn::Activation activation;
   std::optional<ffn::Activation> up; // of gated forms, unless identity

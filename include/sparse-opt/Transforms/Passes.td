@@ -239,4 +239,23 @@ def KernelNarrowTypes : Pass<"kernel-narrow-types", "mlir::ModuleOp"> {
                            "mlir::tensor::TensorDialect"];
 }
 
+def KernelShortenActivations : Pass<"kernel-shorten-activations"> {
+  let summary = "Activations no more exact than the bf16 they are rounded to";
+  let description = [{
+    In a `kernel.product` whose epilogue ends by rounding to bf16, GELU and its
+    tanh form become polynomials of 9 terms, SiLU and QuickGELU an exponential
+    and a reciprocal of few terms. Errors are below 2^-12 of the result, an
+    eighth of what rounding moves it by, or 4e-5 where GELU vanishes below
+    -1.5. Functions are known by their values on a grid, so every
+    spelling is the same. It declines where the result stays f32, and other
+    functions.
+    Example: `test/Transforms/kernel-shorten-activations.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numShortened", "shortened", "Epilogues shortened">,
+    Statistic<"numOthers", "others", "Epilogues with other functions">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::math::MathDialect"];
+}
+
 #endif
