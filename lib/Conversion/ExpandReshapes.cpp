@@ -38,22 +38,24 @@ struct ExpandToView : public OpRewritePattern<memref::ExpandShapeOp> {
     MemRefType type = op.getResultType();
     if (!hasAmbiguousGroup(op))
       return rewriter.notifyMatchFailure(op, "upstream lowers it");
-    if (!op.getSrcType().getLayout().isIdentity() ||
-        !type.getLayout().isIdentity())
-      return rewriter.notifyMatchFailure(op, "elements don't lie in a row");
     Location loc = op.getLoc();
+    auto metadata =
+        memref::ExtractStridedMetadataOp::create(rewriter, loc, op.getSrc());
     SmallVector<OpFoldResult> sizes = op.getMixedOutputShape();
     SmallVector<OpFoldResult> strides(sizes.size());
-    OpFoldResult stride = rewriter.getIndexAttr(1);
+    SmallVector<OpFoldResult> outer = metadata.getConstifiedMixedStrides();
     AffineExpr product =
         rewriter.getAffineSymbolExpr(0) * rewriter.getAffineSymbolExpr(1);
-    for (size_t i = sizes.size(); i-- > 0;) {
-      strides[i] = stride;
-      stride = affine::makeComposedFoldedAffineApply(rewriter, loc, product,
-                                                     {stride, sizes[i]});
-    }
+    for (auto [group, stride] :
+         llvm::zip_equal(op.getReassociationIndices(), outer))
+      for (int64_t dim : llvm::reverse(group)) {
+        strides[dim] = stride;
+        stride = affine::makeComposedFoldedAffineApply(rewriter, loc, product,
+                                                       {stride, sizes[dim]});
+      }
     rewriter.replaceOpWithNewOp<memref::ReinterpretCastOp>(
-        op, type, op.getSrc(), rewriter.getIndexAttr(0), sizes, strides);
+        op, type, metadata.getBaseBuffer(),
+        metadata.getConstifiedMixedOffset(), sizes, strides);
     return success();
   }
 };

@@ -39,8 +39,9 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm, bool bf16) {
   if (bf16) {
     pm.addPass(createKernelNarrowTypes());
     pm.addPass(createKernelShortenActivations());
-    pm.addPass(createCSEPass());
   }
+  pm.addPass(createCSEPass());
+  pm.addPass(createKernelMergeProducts());
   // 3. What no region claimed becomes loop nests that belong together.
   pm.addPass(createLinalgDecomposeAggregates());
   pm.addPass(createCanonicalizerPass());

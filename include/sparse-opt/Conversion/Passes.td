@@ -227,7 +227,7 @@ def ConvertKernelToVector
 def KernelExpandReshapes : Pass<"kernel-expand-reshapes"> {
   let summary = "Lower expand_shape with several dynamic sizes in a group";
   let description = [{
-    `memref.expand_shape` of a contiguous buffer becomes
+    `memref.expand_shape` becomes
     `memref.reinterpret_cast` where `--expand-strided-metadata`, which follows,
     could not tell the sizes.
     Example: `test/Conversion/kernel-expand-reshapes.mlir`.

@@ -239,6 +239,24 @@ def KernelNarrowTypes : Pass<"kernel-narrow-types", "mlir::ModuleOp"> {
                            "mlir::tensor::TensorDialect"];
 }
 
+def KernelMergeProducts : Pass<"kernel-merge-products", "mlir::ModuleOp"> {
+  let summary = "Products of the same rows as one";
+  let description = [{
+    `kernel.product` ops of one block with the same left operand, constant
+    weights and equal epilogues (query, key and value projections) become one
+    over the joined panels; constant biases are joined too, and each result
+    becomes a range of columns. A product stays alone when its columns don't
+    fill whole panels, its epilogue reads a matrix or a bias that isn't
+    constant, or its result goes where a range of columns would have to be
+    copied: to a reshape of columns, a loop, or the function's caller.
+    Example: `test/Transforms/kernel-merge-products.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numMerged", "merged", "Products that became part of one">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 def KernelShortenActivations : Pass<"kernel-shorten-activations"> {
   let summary = "Activations no more exact than the bf16 they are rounded to";
   let description = [{
