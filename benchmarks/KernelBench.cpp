@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Speed of generated matrix products and attentions on one thread, beside the
-// f32 FMA peak of the same run. `KernelBench [target] [bf16]`; not a test.
+// f32 FMA peak of the same run. `KernelBench [target] [bf16] [attention]`, the
+// last for attentions only; not a test.
 #include "KernelJit.h"
 #include "KernelText.h"
 #include "llvm/ADT/STLExtras.h"
@@ -110,12 +111,58 @@ static double measureAttention(KernelJit &jit, int64_t length) {
   return best;
 }
 
+/// Least seconds of one attention of `rows` rows and nine heads over three of
+/// keys and values, whose `copies` take turns.
+template <typename T>
+static double measureDecode(KernelJit &jit, int64_t rows, int64_t length,
+                            int64_t copies) {
+  int64_t size = 3 * length * 64;
+  std::vector<T> q = operands<T>(9 * rows * 64), once = operands<T>(size), k, v,
+                 out(9 * rows * 64);
+  for (int64_t i = 0; i < copies; ++i) {
+    k.insert(k.end(), once.begin(), once.end());
+    v.insert(v.end(), once.begin(), once.end());
+  }
+  std::vector<float> mask(length);
+  double best = 1;
+  double until = seconds() + 0.5;
+  for (int i = 0; i < 3 || seconds() < until; ++i) {
+    double begin = seconds();
+    for (int64_t copy = 0; copy < copies; ++copy)
+      jit.call("f", memRef(q.data(), 1, 9, rows, 64),
+               memRef(k.data() + copy * size, 1, 3, length, 64),
+               memRef(v.data() + copy * size, 1, 3, length, 64),
+               memRef(mask.data(), 1, 1, 1, length),
+               memRef(out.data(), 1, rows, 9, 64));
+    best = std::min(best, (seconds() - begin) / copies);
+  }
+  return best;
+}
+
+/// Bytes of keys and values a second, in cache and from memory.
+template <typename T> static void printDecodes(const TargetInfo &target) {
+  KernelJit jit(
+      attentionText(9, 64, 64, Layout::Cached, std::is_same_v<T, uint16_t>, 3),
+      target);
+  for (int64_t rows : {1, 2, 8})
+    for (int64_t length : {128, 1024, 8192}) {
+      double bytes = 2.0 * 3 * 64 * sizeof(T) * length;
+      double cached = measureDecode<T>(jit, rows, length, 1);
+      double streamed =
+          measureDecode<T>(jit, rows, length, int64_t(120e6 / bytes) + 1);
+      printf("decode 9 over 3 x 64, %ld rows, n %5ld: %6.1f GB/s in cache, "
+             "%6.1f GB/s streamed, %8.1f us\n",
+             long(rows), long(length), bytes / cached * 1e-9,
+             bytes / streamed * 1e-9, streamed * 1e6);
+    }
+}
+
 template <typename T>
 static void printAttentions(const TargetInfo &target, double peak) {
   KernelJit jit(attentionText(12, 32, 32, Layout::Interleaved,
                               std::is_same_v<T, uint16_t>),
                 target);
-  for (int64_t length : {1, 16, 128, 512}) {
+  for (int64_t length : {1, 16, 128, 512, 4096}) {
     double flops = 4.0 * 12 * 32 * length * length;
     double time = measureAttention<T>(jit, length);
     printf("%-24s %5ld %7.1f GF %7.0f %% %9.1f us\n", "attention 12 x 32",
@@ -124,10 +171,15 @@ static void printAttentions(const TargetInfo &target, double peak) {
   }
 }
 
-template <typename T> static void printAll(const TargetInfo &target) {
+template <typename T>
+static void printAll(const TargetInfo &target, bool attentionsOnly) {
   constexpr bool isBf16 = std::is_same_v<T, uint16_t>;
   double peak = measurePeak(target);
   printf("%s, f32 FMA peak %.0f GFLOP/s\n", target.name.str().c_str(), peak);
+  if (attentionsOnly) {
+    printAttentions<T>(target, peak);
+    return printDecodes<T>(target);
+  }
   printf("%-24s %5s %9s %9s %7s\n", "product", "rows", "in cache", "of peak",
          "streamed");
   struct Shape {
@@ -176,5 +228,8 @@ int main(int argc, char **argv) {
             targetNames().c_str());
     return 1;
   }
-  isBf16 ? printAll<uint16_t>(*target) : printAll<float>(*target);
+  bool attentionsOnly =
+      argc > 1 && argv[argc - 1] == llvm::StringRef("attention");
+  isBf16 ? printAll<uint16_t>(*target, attentionsOnly)
+         : printAll<float>(*target, attentionsOnly);
 }

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -280,6 +281,45 @@ static LogicalResult verifyAttentionSizes(AttentionOp op) {
   return success();
 }
 
+/// select(x isn't a number, 0, x), or the other way round.
+static bool isZeroedNan(Value value, Value x) {
+  auto select = value.getDefiningOp<arith::SelectOp>();
+  auto compare = select ? select.getCondition().getDefiningOp<arith::CmpFOp>()
+                        : arith::CmpFOp();
+  if (!compare || compare.getLhs() != x || compare.getRhs() != x)
+    return false;
+  switch (compare.getPredicate()) {
+  case arith::CmpFPredicate::UNO:
+  case arith::CmpFPredicate::UNE:
+    return matchPattern(select.getTrueValue(), m_AnyZeroFloat()) &&
+           select.getFalseValue() == x;
+  case arith::CmpFPredicate::ORD:
+  case arith::CmpFPredicate::OEQ:
+    return matchPattern(select.getFalseValue(), m_AnyZeroFloat()) &&
+           select.getTrueValue() == x;
+  default:
+    return false;
+  }
+}
+
+/// What a probability yields, before it is rounded.
+static Value unroundedProbability(Region &region) {
+  Value value = region.front().getTerminator()->getOperand(0);
+  if (auto rounded = value.getDefiningOp<arith::TruncFOp>())
+    return rounded.getIn();
+  return value;
+}
+
+bool AttentionOp::zeroesNan(Region &region) {
+  return isZeroedNan(unroundedProbability(region),
+                     region.front().getArgument(0));
+}
+
+bool AttentionOp::isProbability(Region &region) {
+  return unroundedProbability(region) == region.front().getArgument(0) ||
+         zeroesNan(region);
+}
+
 LogicalResult AttentionOp::verify() {
   if (failed(verifyAttentionMaps(*this)) || failed(verifyAttentionSizes(*this)))
     return failure();
@@ -299,9 +339,11 @@ LogicalResult AttentionOp::verify() {
           accumulatorAndElements(Builder(getContext()), getExtras()), f32)) ||
       failed(verifyScalarRegion(*this, getProbability(), "probability", f32,
                                 element)) ||
-      failed(verifyElementwiseOps(*this, getScore(), "score")) ||
-      failed(verifyElementwiseOps(*this, getProbability(), "probability")))
+      failed(verifyElementwiseOps(*this, getScore(), "score")))
     return failure();
+  if (!isProbability(getProbability()))
+    return emitOpError("probability must yield its argument, or zero for a "
+                       "NaN");
   // (C8)
   return verifyAllTensorsOrBuffers(*this);
 }

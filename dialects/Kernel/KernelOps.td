@@ -88,7 +88,9 @@ def AttentionOp : KernelOp<"attention", [
     (C5) q, k and v hold f32, or all bf16; out holds f32 or bf16.
     (C6) the regions' arguments are f32 and, for score, the extras' element
     types; score yields one f32, probability what v holds.
-    (C7) the regions hold only element-wise `arith` and `math` ops.
+    (C7) score holds only element-wise `arith` and `math` ops; probability
+    yields its argument, or zero where that is no number, rounded to what v
+    holds. So it may be applied to sums over n instead.
     (C8) all operands are tensors and there is a result, or all are memrefs
     and there is none.
 
@@ -137,6 +139,10 @@ def AttentionOp : KernelOp<"attention", [
     }
     /// The loop of a map's result, h for `h floordiv g`; none for a constant.
     static ::std::optional<unsigned> loopOf(::mlir::AffineExpr result);
+    /// True for a region as (C7) has probability's.
+    static bool isProbability(::mlir::Region &region);
+    /// True when such a region zeroes what is no number.
+    static bool zeroesNan(::mlir::Region &probability);
     /// g of `h floordiv g`, else 1.
     static int64_t groupOf(::mlir::AffineExpr result);
   }];

@@ -414,6 +414,11 @@ LogicalResult sparse_opt::formAttention(linalg::SoftmaxOp softmax,
       !isStatic(v, AttentionOp::E))
     return rewriter.notifyMatchFailure(softmax, "head size isn't static");
 
+  Region probability;
+  attention->probability.build(probability, rewriter, softmax.getLoc());
+  if (!AttentionOp::isProbability(probability))
+    return rewriter.notifyMatchFailure(softmax, "probabilities are changed");
+
   Value result = attention->result();
   rewriter.setInsertionPoint(result.getDefiningOp());
   Value replacement = createAttention(*attention, q, k, v, rewriter);

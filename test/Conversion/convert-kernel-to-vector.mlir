@@ -102,22 +102,29 @@ func.func @region_math(%x: memref<?x8xf32>, %w: memref<1x8x16xf32>, %out: memref
 #o = affine_map<(b, h, m, n, d, e) -> (b, m, h, e)>
 #mask = affine_map<(b, h, m, n, d, e) -> (b, 0, 0, n)>
 
-// One task a head and chunk of rows: scratch for the packed operands and the
-// scores, k packed by transposing squares, whole panels written in place.
+// One task a head, chunk of rows and range of n: scratch of one size, k packed
+// by transposing squares; few rows read k and v as they lie. Ranges are merged.
 // CHECK-LABEL: @attention
+// CHECK: %[[PARTIALS:.+]] = memref.alloc({{.+}}) {{.*}} : memref<?x?x48xf32>
 // CHECK: scf.parallel
-// CHECK: %[[K:.+]] = memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<?x32x16xf32>
-// CHECK: memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<2x?x16xf32>
-// CHECK: memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<?x14x16xf32>
+// CHECK: %[[K:.+]] = memref.alloc() {alignment = 64 : i64} : memref<32x32x16xf32>
+// CHECK: memref.alloc() {alignment = 64 : i64} : memref<2x512x16xf32>
+// CHECK: memref.alloc() {alignment = 64 : i64} : memref<32x14x16xf32>
+// CHECK: scf.if
 // CHECK: vector.shuffle
 // CHECK: vector.store %{{.+}}, %[[K]]
-// CHECK: call @kernel_f32_r1_p2_k32_l384_t224_16_f0
-// CHECK: call @kernel_f32_r1_p1_k32_l384_t224_16_f0
+// CHECK: call @attention_scores_r1_0
 // CHECK: vector.reduction <maxnumf>
 // CHECK: vector.reduction <add>
+// CHECK: call @kernel_f32_r1_p2_kd_l224_t224_16_f0
 // CHECK: arith.divf
-// CHECK: call @kernel_f32_r1_p2_kd_l224_t16_384_f0
+// CHECK: else
+// CHECK: call @attention_dots_r1_0
+// CHECK: vector.reduction <add>
+// CHECK: call @attention_sums_r1_0
 // CHECK: kernel.grain
+// CHECK: scf.parallel
+// CHECK: vector.load %[[PARTIALS]]
 func.func @attention(%q: memref<?x?x12x32xf32>, %mask: memref<?x1x1x?xf32>, %out: memref<?x?x12x32xf32>) {
   kernel.attention %q, %q, %q extras(%mask : memref<?x1x1x?xf32>) outs(%out : memref<?x?x12x32xf32>) maps [#q, #k, #v, #mask, #o] score {
   ^bb0(%s: f32, %a: f32):

@@ -200,6 +200,30 @@ TEST_P(AttentionKernels, AttentionOnCaches) {
     }
 }
 
+/// More columns than a block has, in several ranges for few rows; the first of
+/// them masked, so that a row's maximum comes late.
+TEST_P(AttentionKernels, AttentionInBlocks) {
+  for (bool isBf16 : {false, true}) {
+    KernelJit jit(attentionText(2, 32, 32, Layout::Cached, isBf16, 2), *target);
+    for (auto [m, n] : {std::pair(1, 600), std::pair(5, 1500),
+                        std::pair(19, 1500), std::pair(130, 700)}) {
+      Attention attention(1, 2, m, n, 32, 32, Layout::Cached, isBf16, 2);
+      std::fill(attention.mask.begin(), attention.mask.begin() + n / 2,
+                -INFINITY);
+      for (float &x : attention.mask)
+        x += x == -10000.0f ? 10000.0f : 0.0f;
+      attention.check(jit);
+    }
+  }
+}
+
+/// One head of k and v for all, more of them than rows share a load.
+TEST_P(AttentionKernels, AttentionOfOneSharedHead) {
+  KernelJit jit(attentionText(11, 64, 40, Layout::Cached, false, 11), *target);
+  for (auto [m, n] : {std::pair(1, 300), std::pair(2, 33)})
+    Attention(2, 11, m, n, 64, 40, Layout::Cached, false, 11).check(jit);
+}
+
 /// A row without a single unmasked column is NaN / NaN; the probability region
 /// makes it zero.
 TEST_P(AttentionKernels, AttentionToNothing) {

@@ -126,19 +126,22 @@ static Value asSteps(Emitter &b, Value elements, unsigned step) {
 }
 
 void AttentionOperand::packColumns(Emitter &b, LoopIndices at, unsigned rows,
-                                   unsigned depth, int64_t depthSize,
+                                   Part part, unsigned depth, int64_t depthSize,
                                    Value packed, unsigned lanes) const {
   const int64_t step = this->step();
-  Value count = sizeOf(b, rows);
-  Value last = b.sub(count, b.index(1));
-  Value panels = b.ceilDiv(count, panelColumns);
+  Value end = b.add(part.first, part.count);
+  Value last = b.sub(end, b.index(1));
+  Value panels = b.ceilDiv(part.count, panelColumns);
+  auto rowOf = [&](Value panel, unsigned column) {
+    return b.add(part.first, b.add(b.mul(panel, panelColumns), column));
+  };
   Type element = cast<MemRefType>(memref.getType()).getElementType();
   bool byDepth = isContiguousAlong(depth);
   bool byRows = !byDepth && isContiguousAlong(rows);
   unsigned width = byDepth || byRows ? lanes : 1;
   /// A column's elements of one step, of which `valid` are in memory.
   auto gather = [&](Value panel, unsigned column, Value from, int64_t valid) {
-    Value row = b.add(b.mul(panel, panelColumns), column);
+    Value row = rowOf(panel, column);
     at[rows] = byRows ? row : b.min(row, last);
     SmallVector<Value> values;
     for (int64_t i = 0; i < step; ++i) {
@@ -149,7 +152,7 @@ void AttentionOperand::packColumns(Emitter &b, LoopIndices at, unsigned rows,
                    : b.zero(element));
       else if (byRows)
         values.push_back(asMoved(b, b.load(memref, indices(b, at), lanes,
-                                           b.maskUpTo(row, count, lanes))));
+                                           b.maskUpTo(row, end, lanes))));
       else
         values.push_back(
             memref::LoadOp::create(b, memref, indices(b, at)).getResult());
@@ -164,7 +167,7 @@ void AttentionOperand::packColumns(Emitter &b, LoopIndices at, unsigned rows,
   };
   /// A square of steps, of which `valid` elements are in memory.
   auto square = [&](Value panel, unsigned column, Value from, int64_t valid) {
-    Value row = b.add(b.mul(panel, panelColumns), column);
+    Value row = rowOf(panel, column);
     int64_t whole = lanes * step;
     Value mask = valid == whole ? Value() : constantMask(b, valid, whole);
     SmallVector<Value> square;
@@ -235,20 +238,21 @@ Value AttentionOperand::loadRow(Emitter &b, LoopIndices at, unsigned columns,
 }
 
 void AttentionOperand::packRows(Emitter &b, LoopIndices at, unsigned rows,
-                                unsigned columns, int64_t columnsSize,
-                                Value packed, unsigned lanes) const {
+                                Part part, unsigned columns,
+                                int64_t columnsSize, Value packed,
+                                unsigned lanes) const {
   const unsigned step = this->step();
   Type element = cast<MemRefType>(memref.getType()).getElementType();
   int64_t panels = llvm::divideCeil(columnsSize, panelColumns);
-  Value count = sizeOf(b, rows);
-  Value last = b.sub(count, b.index(1));
-  b.loop(b.ceilDiv(count, step), 1, [&](Value line) {
+  Value end = b.add(part.first, part.count);
+  Value last = b.sub(end, b.index(1));
+  b.loop(b.ceilDiv(part.count, step), 1, [&](Value line) {
     for (int64_t column = 0; column < panels * panelColumns; column += lanes) {
       int64_t valid = std::clamp<int64_t>(columnsSize - column, 0, lanes);
       SmallVector<Value> values;
       for (unsigned i = 0; i < step; ++i) {
-        Value row = b.add(b.mul(line, step), i);
-        Value inside = i ? b.less(row, count) : Value();
+        Value row = b.add(part.first, b.add(b.mul(line, step), i));
+        Value inside = i ? b.less(row, end) : Value();
         at[rows] = i ? b.min(row, last) : row;
         values.push_back(loadRow(b, at, columns, column, valid, inside, lanes));
       }

@@ -32,16 +32,22 @@ public:
   /// Elements of one step of a micro-kernel, which lie together in a panel.
   unsigned step() const;
 
+  /// Rows to pack: `count` from `first` on.
+  struct Part {
+    mlir::Value first, count;
+  };
   /// packed[row / 16, depth / step, row mod 16, depth mod step], the last two
   /// as one dimension: `rows` is k's n, `depth` its d. Columns past the last
   /// row hold a copy of it.
-  void packColumns(Emitter &b, LoopIndices at, unsigned rows, unsigned depth,
-                   int64_t depthSize, mlir::Value packed, unsigned lanes) const;
+  void packColumns(Emitter &b, LoopIndices at, unsigned rows, Part part,
+                   unsigned depth, int64_t depthSize, mlir::Value packed,
+                   unsigned lanes) const;
   /// packed[column / 16, row / step, column mod 16, row mod step], the last
   /// two as one dimension: `rows` is v's n, `columns` its e. Columns and rows
   /// past the last are zero.
-  void packRows(Emitter &b, LoopIndices at, unsigned rows, unsigned columns,
-                int64_t columnsSize, mlir::Value packed, unsigned lanes) const;
+  void packRows(Emitter &b, LoopIndices at, unsigned rows, Part part,
+                unsigned columns, int64_t columnsSize, mlir::Value packed,
+                unsigned lanes) const;
 
   mlir::Value memref;
   mlir::AffineMap map;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// kernel.attention on memrefs: parallel over (b, h, chunks of m). A task packs
-// its head's k and v, then takes a few rows at a time: scores by the
-// micro-kernel into scratch, score region, softmax and probability region on
-// vectors, and the product with v by the same micro-kernel. Scratch holds the
-// rows in blocks of 16 columns, so that no address depends on a run-time
-// stride.
-#include "AttentionOperand.h"
+// kernel.attention on memrefs: parallel over (b, heads of k, chunks of m,
+// ranges of n). Ranges depend on sizes alone, and are merged in order. A task
+// of many rows packs a block of its head's k and v, then takes a few rows at a
+// time: scores by the micro-kernel with the score region on its registers,
+// softmax on vectors, and the product with v by the same micro-kernel.
+#include "AttentionLowering.h"
 #include "Lowerings.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "sparse-opt/Conversion/VectorMath.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -19,53 +19,27 @@ using kernel::AttentionOp;
 using kernel::panelColumns;
 
 /// Rows of one task: enough to pay for packing k and v.
-constexpr int64_t chunkRows = 128;
+constexpr int64_t taskRows = 128;
+/// Tasks that are enough for any number of threads, and the panels of n that
+/// are worth one where there are fewer.
+constexpr int64_t enoughTasks = 16, splitPanels = 16;
+/// Bytes of k and v that are packed at a time.
+constexpr int64_t packedBytes = 256 << 10;
 
-namespace {
+//===----------------------------------------------------------------------===//
+// Geometry
+//===----------------------------------------------------------------------===//
 
-class AttentionLowering {
-public:
-  AttentionLowering(AttentionOp op, MicroKernels &kernels);
-  void lower();
-
-private:
-  Value scratch(ArrayRef<int64_t> shape, Value dynamic, Type element);
-  void emitBlock(Value firstRow, Value rows);
-  void emitRowOfQ(Value row, Value r);
-  void emitScores(Value rows, Value firstRow);
-  void emitScoreCall(MicroKernel kernel, Value rows, Value left, Value panel);
-  Value leftRows(MicroKernel &kernel, Value rows, Value firstRow);
-  void emitSoftmax(Value row, Value r);
-  void emitOutput(Value rows, Value firstRow);
-  Value outputView(const MicroKernel &kernel, Value rows, Value firstRow,
-                   int64_t panel);
-  void emitTileCopy(Value firstRow, Value rows);
-  Value emitScoredRow(Value row, Value r);
-  Value emitExponentials(Value r, Value highest);
-  void emitProbabilities(Value r, Value sum);
-  Value scoreExtra(const AttentionOperand &extra, Value row, Value column,
-                   Value mask);
-
-  AttentionOp op;
-  MicroKernels &kernels;
-  const TargetInfo &target;
-  Emitter b;
-  unsigned lanes, tileRows, tilePanels;
-  AttentionOperand q, k, v, out;
-  SmallVector<AttentionOperand> extras;
-  Type element;           ///< of q, k and v
-  int64_t step;           ///< elements that lie together in a panel
-  int64_t depth, columns; ///< d and e
-  Value numColumns;       ///< n
-  Value numPanels;        ///< of n
-  Value numLines;         ///< of n in a panel of v
-  bool widens;            ///< left operands of bf16 are multiplied as f32
-  bool isDirect;          ///< whole panels go to `out` itself
-  LoopIndices at;
-  Value packedK, packedV, scores, probabilities, tile, rowsOfQ;
-};
-
-} // namespace
+/// Heads of q that read one head of `x`.
+static int64_t groupOf(const AttentionOperand &x, const AttentionOperand &out) {
+  std::optional<unsigned> all = out.dimOf(AttentionOp::H);
+  std::optional<unsigned> dim = x.dimOf(AttentionOp::H);
+  if (dim)
+    return AttentionOp::groupOf(x.map.getResult(*dim));
+  int64_t heads =
+      all ? cast<MemRefType>(out.memref.getType()).getDimSize(*all) : 1;
+  return ShapedType::isDynamic(heads) ? 1 : heads;
+}
 
 AttentionLowering::AttentionLowering(AttentionOp op, MicroKernels &kernels)
     : op(op), kernels(kernels), target(kernels.getTarget()), b(op.getLoc(), op),
@@ -82,345 +56,306 @@ AttentionLowering::AttentionLowering(AttentionOp op, MicroKernels &kernels)
   auto staticSize = [&](const AttentionOperand &x, unsigned loop) {
     return cast<MemRefType>(x.memref.getType()).getDimSize(*x.dimOf(loop));
   };
-  depth = staticSize(q, AttentionOp::D);
+  depth = staticSize(q, Op::D);
   if (ShapedType::isDynamic(depth))
-    depth = staticSize(k, AttentionOp::D);
-  columns = staticSize(v, AttentionOp::E);
+    depth = staticSize(k, Op::D);
+  columns = staticSize(v, Op::E);
   if (ShapedType::isDynamic(columns))
-    columns = staticSize(out, AttentionOp::E);
+    columns = staticSize(out, Op::E);
   element = getElementTypeOrSelf(q.memref.getType());
   step = q.step();
   widens = step != 1 && target.bf16 == TargetInfo::Bf16::Widen;
   tileRows = target.tile(step != 1).rows;
   tilePanels = target.tile(step != 1).panels;
-  isDirect = columns % panelColumns == 0 &&
-             out.isContiguousAlong(AttentionOp::E) &&
-             getElementTypeOrSelf(out.memref.getType()).isF32();
+  int64_t ofK = groupOf(k, out), ofV = groupOf(v, out);
+  group = ofK == ofV ? ofK : 1;
+  chunkRows = std::max<int64_t>(taskRows / group, tileRows);
+  streamRows = std::max<int64_t>(8, group);
+  int64_t panelBytes =
+      (depth + columns) * panelColumns * element.getIntOrFloatBitWidth() / 8;
+  blockPanels = std::clamp<int64_t>(packedBytes / panelBytes, 8, 32);
+  zeroesNan = Op::zeroesNan(op.getProbability());
+  llvm::SetVector<Value> used;
+  getUsedValuesDefinedAbove(op.getScore(), used);
+  for (Value value : used)
+    if (!matchPattern(value, m_Constant()))
+      captured.push_back(value);
+  // A factor and a mask are one instruction.
+  op.getScore().walk([](arith::ArithFastMathInterface inner) {
+    if (isa<arith::MulFOp, arith::AddFOp, arith::SubFOp>(inner))
+      inner->setAttr(inner.getFastMathAttrName(),
+                     arith::FastMathFlagsAttr::get(
+                         inner->getContext(), arith::FastMathFlags::contract));
+  });
   at.fill(Value());
 }
 
 //===----------------------------------------------------------------------===//
-// The loops
+// Tasks
 //===----------------------------------------------------------------------===//
 
-Value AttentionLowering::scratch(ArrayRef<int64_t> shape, Value dynamic,
-                                 Type element) {
-  auto type = MemRefType::get(shape, element);
-  if (!dynamic)
-    return memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
-  return memref::AllocOp::create(b, type, dynamic, b.getI64IntegerAttr(64));
+void AttentionLowering::lower() {
+  numRows = q.sizeOf(b, Op::M);
+  numColumns = k.sizeOf(b, Op::N);
+  numPanels = b.ceilDiv(numColumns, panelColumns);
+  Value batches = out.sizeOf(b, Op::B);
+  Value kvHeads = b.div(out.sizeOf(b, Op::H), group);
+  Value chunks = b.ceilDiv(numRows, chunkRows);
+  Value zero = b.index(0), one = b.index(1);
+  Value tasks = b.max(b.mul(b.mul(batches, kvHeads), chunks), one);
+  Value wanted = b.div(b.add(tasks, enoughTasks - 1), tasks);
+  splits = b.max(b.min(b.ceilDiv(numPanels, splitPanels), wanted), one);
+  Value rows = b.mul(b.mul(batches, out.sizeOf(b, Op::H)), numRows);
+  Value stored = b.mul(b.min(b.sub(splits, one), one), splits);
+  int64_t width = llvm::alignTo(columns, panelColumns) + panelColumns;
+  partials = memref::AllocOp::create(
+      b,
+      MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic, width},
+                      b.getF32Type()),
+      ValueRange{stored, rows}, b.getI64IntegerAttr(64));
+  auto parallel =
+      scf::ParallelOp::create(b, ValueRange{zero, zero, zero, zero},
+                              ValueRange{batches, kvHeads, chunks, splits},
+                              ValueRange{one, one, one, one});
+  parallel->setAttr("kernel.grain", b.getI64IntegerAttr(2));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(parallel.getBody());
+    ValueRange indices = parallel.getInductionVars();
+    at[Op::B] = indices[0];
+    emitTask(indices[1], b.createOrFold<arith::AddIOp>(indices[2], zero),
+             indices[3]);
+  }
+  emitMerge();
 }
 
-void AttentionLowering::lower() {
-  constexpr int64_t dynamic = ShapedType::kDynamic;
-  Value rows = q.sizeOf(b, AttentionOp::M);
-  numColumns = k.sizeOf(b, AttentionOp::N);
-  numPanels = b.ceilDiv(numColumns, panelColumns);
-  numLines = b.ceilDiv(numColumns, step);
-  Value chunks = b.ceilDiv(rows, chunkRows);
-  Value zero = b.index(0), one = b.index(1);
-  auto parallel =
-      scf::ParallelOp::create(b, ValueRange{zero, zero, zero},
-                              ValueRange{out.sizeOf(b, AttentionOp::B),
-                                         out.sizeOf(b, AttentionOp::H), chunks},
-                              ValueRange{one, one, one});
-  parallel->setAttr("kernel.grain", b.getI64IntegerAttr(2));
-  b.setInsertionPointToStart(parallel.getBody());
-  at[AttentionOp::B] = parallel.getInductionVars()[0];
-  at[AttentionOp::H] = parallel.getInductionVars()[1];
+void AttentionLowering::emitTask(Value kvHead, Value chunk, Value split) {
+  this->split = split;
+  at[Op::H] = b.mul(kvHead, group);
+  allocateScratch();
+  Value chunks = b.ceilDiv(numRows, chunkRows);
+  Emitter::Part rows = b.balancedPart(numRows, chunks, chunk);
+  Range range = b.balancedPart(numPanels, splits, split);
+  if (!canStream())
+    return emitPacked(rows, range);
+  Value tooMany = b.less(b.index(streamRows), b.mul(numRows, group));
+  APInt known;
+  if (matchPattern(tooMany, m_ConstantInt(&known)))
+    return known.isZero() ? emitStream(range) : emitPacked(rows, range);
+  b.ifElse(
+      tooMany, [&] { emitPacked(rows, range); }, [&] { emitStream(range); });
+}
+
+void AttentionLowering::allocateScratch() {
+  auto scratch = [&](ArrayRef<int64_t> shape, Type type) -> Value {
+    return memref::AllocOp::create(b, MemRefType::get(shape, type),
+                                   b.getI64IntegerAttr(64));
+  };
+  Type f32 = b.getF32Type();
+  int64_t rows = std::max<int64_t>(tileRows, streamRows);
+  int64_t states = std::max(group * chunkRows, streamRows);
   int64_t panelsOut = llvm::divideCeil(columns, panelColumns);
   int64_t line = panelColumns * step;
-  packedK = scratch({dynamic, int64_t(llvm::divideCeil(depth, step)), line},
-                    numPanels, element);
-  packedV = scratch({panelsOut, dynamic, line}, numLines, element);
-  scores =
-      scratch({dynamic, tileRows, panelColumns}, numPanels, b.getF32Type());
+  packedK = scratch({blockPanels, int64_t(llvm::divideCeil(depth, step)), line},
+                    element);
+  packedV =
+      scratch({panelsOut, blockPanels * panelColumns / step, line}, element);
+  scores = scratch({blockPanels, rows, panelColumns}, f32);
   probabilities = scores;
   if (step != 1 && !widens)
-    probabilities =
-        scratch({dynamic, tileRows, panelColumns}, numPanels, element);
-  if (!isDirect)
-    tile =
-        scratch({panelsOut, tileRows, panelColumns}, Value(), b.getF32Type());
-  if (widens)
-    rowsOfQ = scratch({tileRows, int64_t(llvm::alignTo(depth, panelColumns))},
-                      Value(), b.getF32Type());
-  else if (!q.isContiguousAlong(AttentionOp::D))
-    rowsOfQ = scratch({tileRows, depth}, Value(), element);
-  k.packColumns(b, at, AttentionOp::N, AttentionOp::D, depth, packedK, lanes);
-  v.packRows(b, at, AttentionOp::N, AttentionOp::E, columns, packedV, lanes);
-  Emitter::Part chunk =
-      b.balancedPart(rows, chunks, parallel.getInductionVars()[2]);
-  Value blocks = b.ceilDiv(chunk.size, tileRows);
-  b.loop(blocks, 1, [&](Value block) {
-    Emitter::Part part = b.balancedPart(chunk.size, blocks, block);
-    emitBlock(b.add(chunk.begin, part.begin), part.size);
+    probabilities = scratch({blockPanels, rows, panelColumns}, element);
+  tile = scratch({panelsOut, rows, panelColumns}, f32);
+  rowsOfQ = scratch({rows, int64_t(llvm::alignTo(depth, 2 * panelColumns))},
+                    widens ? f32 : element);
+  maxima = scratch({rows, panelColumns}, f32);
+  scales = scratch({rows, panelColumns}, f32);
+  this->states = scratch({states, 2}, f32);
+  sums = scratch({states, panelsOut * panelColumns}, f32);
+}
+
+void AttentionLowering::forBlocks(Range range, int64_t blockPanels,
+                                  llvm::function_ref<void(Keys)> body) {
+  Value blocks = b.max(b.ceilDiv(range.size, blockPanels), b.index(1));
+  b.loop(blocks, 1, [&](Value i) {
+    Emitter::Part part = b.balancedPart(range.size, blocks, i);
+    Value first = b.mul(b.add(range.begin, part.begin), panelColumns);
+    Value count =
+        b.min(b.mul(part.size, panelColumns), b.sub(numColumns, first));
+    body({first, count, part.size, b.equal(i, b.index(0)),
+          b.equal(b.add(i, 1), blocks)});
   });
 }
 
-void AttentionLowering::emitBlock(Value firstRow, Value rows) {
-  if (rowsOfQ)
-    b.loop(rows, 1, [&](Value r) { emitRowOfQ(b.add(firstRow, r), r); });
-  emitScores(rows, firstRow);
-  b.loop(rows, 1, [&](Value r) { emitSoftmax(b.add(firstRow, r), r); });
-  emitOutput(rows, firstRow);
-  if (!isDirect)
-    emitTileCopy(firstRow, rows);
+//===----------------------------------------------------------------------===//
+// Packed blocks
+//===----------------------------------------------------------------------===//
+
+void AttentionLowering::emitPacked(Emitter::Part chunk, Range range) {
+  const LoopIndices firstHead = at;
+  forBlocks(range, blockPanels, [&](Keys keys) {
+    AttentionOperand::Part part = {keys.first, keys.columns};
+    k.packColumns(b, firstHead, Op::N, part, Op::D, depth, packedK, lanes);
+    v.packRows(b, firstHead, Op::N, part, Op::E, columns, packedV, lanes);
+    b.loop(b.index(group), 1, [&](Value g) {
+      at[Op::H] = b.add(firstHead[Op::H], g);
+      Value blocks = b.ceilDiv(chunk.size, tileRows);
+      b.loop(blocks, 1, [&](Value block) {
+        Emitter::Part part = b.balancedPart(chunk.size, blocks, block);
+        Value firstRow = b.add(chunk.begin, part.begin);
+        Rows rows = {part.size, b.add(b.mul(g, chunkRows), part.begin),
+                     [this, firstRow](Value r) {
+                       LoopIndices row = at;
+                       row[Op::M] = b.add(firstRow, r);
+                       return row;
+                     }};
+        emitPackedBlock(rows, firstRow, keys);
+      });
+    });
+  });
+  at = firstHead;
 }
 
-/// rowsOfQ[r] = q[row], in f32 where the target widens.
-void AttentionLowering::emitRowOfQ(Value row, Value r) {
-  LoopIndices from = at;
-  from[AttentionOp::M] = row;
-  from[AttentionOp::D] = b.index(0);
-  if (widens && q.isContiguousAlong(AttentionOp::D))
-    return b.widen(q.memref, q.indices(b, from), depth, rowsOfQ,
-                   {r, b.index(0)}, lanes);
-  auto copy = [&](Value d, Value element) {
-    if (widens)
-      element = arith::ExtFOp::create(b, b.getF32Type(), element);
+void AttentionLowering::emitPackedBlock(Rows rows, Value firstRow,
+                                        const Keys &keys) {
+  if (widens || !q.isContiguousAlong(Op::D))
+    b.loop(rows.count, 1, [&](Value r) { copyRowOfQ(rows.at(r), r); });
+  emitScores(rows.count, firstRow, keys);
+  b.loop(rows.count, 1, [&](Value r) {
+    emitExponentials(r, b.add(rows.firstState, r), keys, probabilities);
+  });
+  emitOutput(rows.count, keys);
+  b.loop(rows.count, 1, [&](Value r) {
+    finishRow(rows.at(r), r, b.add(rows.firstState, r), keys);
+  });
+}
+
+/// rowsOfQ[r] = q[from], zeros behind it; in f32 where the target widens.
+void AttentionLowering::copyRowOfQ(const LoopIndices &row, Value r) {
+  LoopIndices from = row;
+  auto type = cast<MemRefType>(rowsOfQ.getType());
+  int64_t size = type.getDimSize(1);
+  from[Op::D] = b.index(0);
+  if (q.isContiguousAlong(Op::D)) {
+    for (int64_t d = 0; d < size; d += lanes) {
+      from[Op::D] = b.index(d);
+      Value mask;
+      if (d + lanes > depth)
+        mask = b.maskUpTo(b.index(std::min(d, depth)), b.index(depth), lanes);
+      Value value = b.load(q.memref, q.indices(b, from), lanes, mask);
+      b.store(widens ? b.widened(value) : value, rowsOfQ, {r, b.index(d)});
+    }
+    return;
+  }
+  auto store = [&](Value element, Value d) {
     memref::StoreOp::create(b, element, rowsOfQ, ValueRange{r, d});
   };
   b.loop(b.index(depth), 1, [&](Value d) {
-    from[AttentionOp::D] = d;
-    copy(d, memref::LoadOp::create(b, q.memref, q.indices(b, from)));
+    from[Op::D] = d;
+    Value value = memref::LoadOp::create(b, q.memref, q.indices(b, from));
+    store(widens ? arith::ExtFOp::create(b, b.getF32Type(), value).getResult()
+                 : value,
+          d);
   });
-  if (widens && depth % step)
-    copy(b.index(depth), b.zero(element));
+  b.loop(b.index(depth), b.index(size),
+         [&](Value d) { store(b.zero(type.getElementType()), d); });
 }
-
-//===----------------------------------------------------------------------===//
-// Products
-//===----------------------------------------------------------------------===//
 
 /// q's rows as they are, or their copy.
 Value AttentionLowering::leftRows(MicroKernel &kernel, Value rows,
                                   Value firstRow) {
   Value zero = b.index(0);
-  if (rowsOfQ) {
+  if (widens || !q.isContiguousAlong(Op::D)) {
     kernel.leftStride = cast<MemRefType>(rowsOfQ.getType()).getDimSize(1);
     return b.at(rowsOfQ, {zero, zero}, kernel.leftType(b.getContext()), rows);
   }
   LoopIndices from = at;
-  from[AttentionOp::M] = firstRow;
-  from[AttentionOp::D] = zero;
-  kernel.leftStride = q.strideOf(AttentionOp::M);
+  from[Op::M] = firstRow;
+  from[Op::D] = zero;
+  kernel.leftStride = q.strideOf(Op::M);
   SmallVector<Value> dynamic = {rows};
   if (ShapedType::isDynamic(kernel.leftStride))
-    dynamic.push_back(q.strideValue(b, AttentionOp::M));
+    dynamic.push_back(q.strideValue(b, Op::M));
   return b.at(q.memref, q.indices(b, from), kernel.leftType(b.getContext()),
               dynamic);
 }
 
-void AttentionLowering::emitScoreCall(MicroKernel kernel, Value rows,
-                                      Value left, Value panel) {
-  Value zero = b.index(0);
-  MLIRContext *context = b.getContext();
-  Value right = b.at(packedK, {panel, zero, zero}, kernel.rightType(context));
-  Value output =
-      b.at(scores, {panel, zero, zero}, kernel.tileType(context), rows);
-  b.switchOver(rows, 1, tileRows, [&](unsigned n) {
-    kernel.rows = n;
-    kernels.call(b, kernel, left, right, output, Value(), Value());
-  });
-}
-
-/// scores[.., 0 : rows, ..] = q k^T
-void AttentionLowering::emitScores(Value rows, Value firstRow) {
+/// scores[.., 0 : rows, ..] = score(q k^T), and the rows' maxima.
+void AttentionLowering::emitScores(Value rows, Value firstRow,
+                                   const Keys &keys) {
   MicroKernel kernel;
   kernel.isBf16 = step != 1;
   kernel.isLeftWide = widens;
-  kernel.panels = tilePanels;
   kernel.depth = depth;
-  kernel.tilePanelStride = tileRows * panelColumns;
-  kernel.tileRowStride = panelColumns;
   Value left = leftRows(kernel, rows, firstRow);
-  Value whole = b.sub(numPanels, b.rem(numPanels, tilePanels));
-  b.loop(whole, tilePanels,
-         [&](Value panel) { emitScoreCall(kernel, rows, left, panel); });
-  if (tilePanels == 1)
-    return;
-  kernel.panels = 1;
-  b.loop(whole, numPanels,
-         [&](Value panel) { emitScoreCall(kernel, rows, left, panel); });
+  Score score = scoreHere();
+  score.at[Op::M] = firstRow;
+  SmallVector<Value> operands = {left,   packedK,     scores,
+                                 maxima, keys.panels, keys.first};
+  llvm::append_range(operands, scoreOperands(score));
+  SmallVector<Type> types = llvm::to_vector(ValueRange(operands).getTypes());
+  auto emit = [&](Emitter &inside, func::FuncOp function) {
+    ValueRange own = function.getArguments();
+    Score score = scoreInside(own.drop_front(6));
+    Value panels = own[4], first = own[5];
+    Value zero = inside.index(0);
+    auto turn = [&](Value panel, unsigned count, bool masked) {
+      MicroKernel some = kernel;
+      some.panels = count;
+      Value right = inside.at(own[1], {panel, zero, zero},
+                              some.rightType(inside.getContext()));
+      SmallVector<Value> sums =
+          sparse_opt::emitSums(inside, some, target, own[0], right);
+      Value column = inside.add(first, inside.mul(panel, panelColumns));
+      emitPanelScores(inside, score, sums, kernel.rows, count, panel, column,
+                      own[2], own[3], masked);
+    };
+    Value lowest = inside.splat(-std::numeric_limits<float>::infinity(), lanes);
+    for (unsigned r = 0; r != kernel.rows; ++r)
+      inside.store(lowest, own[3], {inside.index(r), zero});
+    Value whole = inside.min(
+        panels, inside.div(inside.sub(score.numColumns, first), panelColumns));
+    whole = inside.sub(whole, inside.rem(whole, inside.index(tilePanels)));
+    inside.loop(whole, tilePanels,
+                [&](Value panel) { turn(panel, tilePanels, false); });
+    inside.loop(whole, panels, [&](Value panel) { turn(panel, 1, true); });
+  };
+  b.switchOver(rows, 1, tileRows, [&](unsigned n) {
+    kernel.rows = n;
+    std::string prefix = "attention_scores_r" + std::to_string(n) + "_";
+    func::CallOp::create(b, kernels.getShared(prefix, types, emit), operands);
+  });
 }
 
-/// Where a product with v puts `rows` rows of the panels from `panel` on.
-Value AttentionLowering::outputView(const MicroKernel &kernel, Value rows,
-                                    Value firstRow, int64_t panel) {
-  MLIRContext *context = b.getContext();
-  Value zero = b.index(0);
-  if (!isDirect)
-    return b.at(tile, {b.index(panel), zero, zero}, kernel.tileType(context),
-                rows);
-  LoopIndices to = at;
-  to[AttentionOp::M] = firstRow;
-  to[AttentionOp::E] = b.index(panel * panelColumns);
-  SmallVector<Value> dynamic = {rows};
-  if (ShapedType::isDynamic(kernel.tileRowStride))
-    dynamic.push_back(out.strideValue(b, AttentionOp::M));
-  return b.at(out.memref, out.indices(b, to), kernel.tileType(context),
-              dynamic);
-}
-
-/// out[rows] = scores v, into `out` or the tile.
-void AttentionLowering::emitOutput(Value rows, Value firstRow) {
+/// tile = probabilities v
+void AttentionLowering::emitOutput(Value rows, const Keys &keys) {
   MLIRContext *context = b.getContext();
   MicroKernel kernel;
   kernel.isBf16 = step != 1;
   kernel.isLeftWide = widens;
   kernel.depth = ShapedType::kDynamic;
-  kernel.leftStride = tileRows * panelColumns;
-  kernel.tilePanelStride = isDirect ? panelColumns : tileRows * panelColumns;
-  kernel.tileRowStride = isDirect ? out.strideOf(AttentionOp::M) : panelColumns;
+  int64_t stride =
+      cast<MemRefType>(tile.getType()).getDimSize(1) * panelColumns;
+  kernel.leftStride = stride;
+  kernel.tilePanelStride = stride;
+  kernel.tileRowStride = panelColumns;
   Value zero = b.index(0);
+  Value lines = b.ceilDiv(keys.columns, step);
+  auto packed = cast<MemRefType>(packedV.getType());
+  Value panelStride = b.index(packed.getDimSize(1) * packed.getDimSize(2));
   Value left = b.at(probabilities, {zero, zero, zero}, kernel.leftType(context),
-                    {numPanels, rows});
+                    {keys.panels, rows});
   int64_t panels = llvm::divideCeil(columns, panelColumns);
   for (int64_t panel = 0; panel < panels; panel += kernel.panels) {
     kernel.panels = std::min<int64_t>(tilePanels, panels - panel);
-    Value right =
-        b.at(packedV, {b.index(panel), zero, zero}, kernel.rightType(context),
-             {numLines, b.mul(numLines, panelColumns * step)});
-    Value output = outputView(kernel, rows, firstRow, panel);
+    Value right = b.at(packedV, {b.index(panel), zero, zero},
+                       kernel.rightType(context), {lines, panelStride});
+    Value output = b.at(tile, {b.index(panel), zero, zero},
+                        kernel.tileType(context), rows);
     b.switchOver(rows, 1, tileRows, [&](unsigned n) {
       kernel.rows = n;
-      kernels.call(b, kernel, left, right, output, numColumns, Value());
+      kernels.call(b, kernel, left, right, output, keys.columns, Value());
     });
   }
-}
-
-/// out[rows] = tile, by vectors where e is contiguous.
-void AttentionLowering::emitTileCopy(Value firstRow, Value rows) {
-  Type outElement = getElementTypeOrSelf(out.memref.getType());
-  auto rounded = [&](Value value, Type type) {
-    return outElement.isF32() ? value : arith::TruncFOp::create(b, type, value);
-  };
-  auto vectorType = VectorType::get(lanes, outElement);
-  bool byVectors = out.isContiguousAlong(AttentionOp::E);
-  b.loop(rows, 1, [&](Value r) {
-    LoopIndices to = at;
-    to[AttentionOp::M] = b.add(firstRow, r);
-    if (byVectors) {
-      for (int64_t e = 0; e < columns; e += lanes) {
-        Value mask = e + lanes <= columns
-                         ? Value()
-                         : b.maskUpTo(b.index(e), b.index(columns), lanes);
-        Value value = b.load(
-            tile, {b.index(e / panelColumns), r, b.index(e % panelColumns)},
-            lanes);
-        to[AttentionOp::E] = b.index(e);
-        b.store(rounded(value, vectorType), out.memref, out.indices(b, to),
-                mask);
-      }
-      return;
-    }
-    b.loop(b.index(columns), 1, [&](Value e) {
-      Value value = memref::LoadOp::create(
-          b, tile,
-          ValueRange{b.div(e, panelColumns), r, b.rem(e, panelColumns)});
-      to[AttentionOp::E] = e;
-      memref::StoreOp::create(b, rounded(value, outElement), out.memref,
-                              out.indices(b, to));
-    });
-  });
-}
-
-//===----------------------------------------------------------------------===//
-// Softmax
-//===----------------------------------------------------------------------===//
-
-Value AttentionLowering::scoreExtra(const AttentionOperand &extra, Value row,
-                                    Value column, Value mask) {
-  LoopIndices from = at;
-  from[AttentionOp::M] = row;
-  from[AttentionOp::N] = column;
-  SmallVector<Value> indices = extra.indices(b, from);
-  if (extra.dimOf(AttentionOp::N))
-    return b.load(extra.memref, indices, lanes, mask);
-  return b.broadcast(memref::LoadOp::create(b, extra.memref, indices), lanes);
-}
-
-/// scores[.., r, ..] = score(scores), minus infinity past n; its maximum.
-Value AttentionLowering::emitScoredRow(Value row, Value r) {
-  Value lowest = b.splat(-std::numeric_limits<float>::infinity(), lanes);
-  auto turn = [&](Value panel, ValueRange carried, bool masked) {
-    Value highest = carried.front();
-    for (unsigned lane = 0; lane < panelColumns; lane += lanes) {
-      Value column = b.add(b.mul(panel, panelColumns), lane);
-      Value mask = masked ? b.maskUpTo(column, numColumns, lanes) : Value();
-      SmallVector<Value> indices = {panel, r, b.index(lane)};
-      SmallVector<Value> arguments = {b.load(scores, indices, lanes)};
-      for (const AttentionOperand &extra : extras)
-        arguments.push_back(scoreExtra(extra, row, column, mask));
-      Value score = b.inlineVectorized(op.getScore(), arguments, lanes);
-      if (mask)
-        score = b.select(mask, score, lowest);
-      b.store(score, scores, indices);
-      // Never a NaN: one is passed over here, and makes the sum one.
-      Value greater =
-          arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, score, highest);
-      highest = b.select(greater, score, highest);
-    }
-    return SmallVector<Value>{highest};
-  };
-  Value whole = b.div(numColumns, panelColumns);
-  SmallVector<Value> highest =
-      b.carry(b.index(0), whole, lowest, [&](Value panel, ValueRange carried) {
-        return turn(panel, carried, /*masked=*/false);
-      });
-  highest =
-      b.carry(whole, numPanels, highest, [&](Value panel, ValueRange carried) {
-        return turn(panel, carried, /*masked=*/true);
-      });
-  return vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF,
-                                     highest.front(),
-                                     arith::FastMathFlags::nnan);
-}
-
-/// scores[.., r, ..] = exp(scores - highest); their sum.
-Value AttentionLowering::emitExponentials(Value r, Value highest) {
-  Value shift = b.broadcast(highest, lanes);
-  SmallVector<Value> sum =
-      b.carry(b.index(0), numPanels, b.splat(0.0f, lanes),
-              [&](Value panel, ValueRange carried) {
-                Value sum = carried.front();
-                for (unsigned lane = 0; lane < panelColumns; lane += lanes) {
-                  SmallVector<Value> indices = {panel, r, b.index(lane)};
-                  Value shifted = arith::SubFOp::create(
-                      b, b.load(scores, indices, lanes), shift);
-                  Value exponential = emitExp(b, shifted);
-                  b.store(exponential, scores, indices);
-                  sum = arith::AddFOp::create(b, sum, exponential);
-                }
-                return SmallVector<Value>{sum};
-              });
-  // One fixed tree, whatever the number of threads.
-  return vector::ReductionOp::create(b, vector::CombiningKind::ADD, sum.front(),
-                                     arith::FastMathFlags::reassoc);
-}
-
-void AttentionLowering::emitProbabilities(Value r, Value sum) {
-  Value one = arith::ConstantOp::create(b, b.getF32FloatAttr(1.0f)).getResult();
-  Value factor = b.broadcast(arith::DivFOp::create(b, one, sum), lanes);
-  b.loop(numPanels, 1, [&](Value panel) {
-    for (unsigned lane = 0; lane < panelColumns; lane += lanes) {
-      SmallVector<Value> indices = {panel, r, b.index(lane)};
-      Value probability =
-          arith::MulFOp::create(b, b.load(scores, indices, lanes), factor);
-      probability = b.inlineVectorized(op.getProbability(), probability, lanes);
-      if (widens)
-        probability = arith::ExtFOp::create(
-            b, VectorType::get(lanes, b.getF32Type()), probability);
-      b.store(probability, probabilities, indices);
-    }
-  });
-}
-
-void AttentionLowering::emitSoftmax(Value row, Value r) {
-  Value highest = emitScoredRow(row, r);
-  Value sum = emitExponentials(r, highest);
-  emitProbabilities(r, sum);
 }
 
 LogicalResult sparse_opt::lowerAttention(AttentionOp op,

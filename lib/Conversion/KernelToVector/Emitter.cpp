@@ -42,6 +42,9 @@ Value Emitter::ceilDiv(Value a, int64_t b) {
 Value Emitter::min(Value a, Value b) {
   return createOrFold<arith::MinUIOp>(a, b);
 }
+Value Emitter::max(Value a, Value b) {
+  return createOrFold<arith::MaxUIOp>(a, b);
+}
 Value Emitter::less(Value a, Value b) {
   return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b);
 }
@@ -203,29 +206,31 @@ void Emitter::store(Value vector, Value memref, ValueRange indices,
 
 void Emitter::widen(Value from, ValueRange fromAt, int64_t count, Value to,
                     ValueRange toAt, unsigned lanes) {
-  auto bits = VectorType::get(lanes, getI32Type());
   auto piece = [&](Value i, Value mask) {
     auto at = [&](ValueRange indices) {
       SmallVector<Value> result(indices);
       result.back() = add(result.back(), i);
       return result;
     };
-    Value value = load(from, at(fromAt), lanes, mask);
-    value = vector::BitCastOp::create(
-        *this, VectorType::get(lanes, getI16Type()), value);
-    value = arith::ExtUIOp::create(*this, bits, value);
-    value = arith::ShLIOp::create(
-        *this, value,
-        arith::ConstantOp::create(
-            *this, DenseElementsAttr::get(bits, getI32IntegerAttr(16))));
-    value = vector::BitCastOp::create(
-        *this, VectorType::get(lanes, getF32Type()), value);
-    store(value, to, at(toAt));
+    store(widened(load(from, at(fromAt), lanes, mask)), to, at(toAt));
   };
   int64_t whole = count / lanes * lanes;
   loop(index(whole), lanes, [&](Value i) { piece(i, Value()); });
   if (whole != count)
     piece(index(whole), maskUpTo(index(whole), index(count), lanes));
+}
+
+Value Emitter::widened(Value bf16) {
+  auto type = cast<VectorType>(bf16.getType());
+  VectorType bits = type.clone(getI32Type());
+  Value value =
+      vector::BitCastOp::create(*this, type.clone(getI16Type()), bf16);
+  value = arith::ExtUIOp::create(*this, bits, value);
+  value = arith::ShLIOp::create(
+      *this, value,
+      arith::ConstantOp::create(
+          *this, DenseElementsAttr::get(bits, getI32IntegerAttr(16))));
+  return vector::BitCastOp::create(*this, type.clone(getF32Type()), value);
 }
 
 Value Emitter::broadcast(Value scalar, unsigned lanes) {
@@ -281,13 +286,16 @@ static Value vectorize(Emitter &b, Operation &op, ValueRange operands,
 }
 
 Value Emitter::inlineVectorized(Region &region, ValueRange arguments,
-                                unsigned lanes) {
+                                unsigned lanes, const IRMapping *outer) {
   IRMapping vectors;
   Block &block = region.front();
   vectors.map(block.getArguments(), arguments);
   auto vectorOf = [&](Value scalar) {
     if (!vectors.contains(scalar))
-      vectors.map(scalar, splatOfOuter(*this, scalar, lanes));
+      vectors.map(scalar,
+                  splatOfOuter(*this,
+                               outer ? outer->lookupOrDefault(scalar) : scalar,
+                               lanes));
     return vectors.lookup(scalar);
   };
   for (Operation &op : block.without_terminator()) {

@@ -5,6 +5,7 @@
 #ifndef SPARSE_OPT_LIB_CONVERSION_KERNELTOVECTOR_EMITTER_H
 #define SPARSE_OPT_LIB_CONVERSION_KERNELTOVECTOR_EMITTER_H
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "sparse-opt/Target/TargetInfo.h"
 
@@ -27,6 +28,7 @@ public:
   Value rem(Value a, int64_t b) { return rem(a, index(b)); }
   Value ceilDiv(Value a, int64_t b);
   Value min(Value a, Value b);
+  Value max(Value a, Value b);
   Value less(Value a, Value b);
   Value equal(Value a, Value b);
   Value select(Value condition, Value a, Value b);
@@ -78,10 +80,14 @@ public:
   /// Lanes of a vector at `begin` that lie before `end`.
   Value maskUpTo(Value begin, Value end, unsigned lanes);
 
+  /// `bf16` elements as f32.
+  Value widened(Value bf16);
   /// The yielded value of a one-block region of element-wise scalar code, on
-  /// vectors: `arguments` stand for the block's.
+  /// vectors: `arguments` stand for the block's, and what `outer` maps to for
+  /// scalars from outside.
   Value inlineVectorized(mlir::Region &region, mlir::ValueRange arguments,
-                         unsigned lanes);
+                         unsigned lanes,
+                         const mlir::IRMapping *outer = nullptr);
 };
 
 /// memref<shape x element> with these strides and any offset.

@@ -85,26 +85,28 @@ namespace {
 class BodyEmitter {
 public:
   BodyEmitter(Emitter &b, const MicroKernel &kernel, const TargetInfo &target,
-              func::FuncOp function)
+              Value left, Value right)
       : b(b), kernel(kernel), lanes(target.f32Lanes()),
-        vectorsAPanel(panelColumns / lanes) {
+        vectorsAPanel(panelColumns / lanes), left(left), right(right) {
     assert((kernel.isLeftWide ||
             !(kernel.isBf16 && target.bf16 == TargetInfo::Bf16::Widen)) &&
            "this target multiplies no bf16");
-    left = function.getArgument(0);
-    right = function.getArgument(1);
+  }
+
+  void emit(func::FuncOp function) {
     tile = function.getArgument(2);
     if (ShapedType::isDynamic(kernel.depth))
       depth = function.getArgument(3);
     else if (kernel.prefetched)
       next = function.getArgument(3);
+    emitStores(emitSums());
   }
 
-  void emit() {
+  SmallVector<Value> emitSums() {
     SmallVector<Value> sums(kernel.rows * kernel.panels * vectorsAPanel,
                             b.splat(0.0f, lanes));
-    emitStores(ShapedType::isDynamic(kernel.depth) ? emitBlockedLoops(sums)
-                                                   : emitLoop(sums));
+    return ShapedType::isDynamic(kernel.depth) ? emitBlockedLoops(sums)
+                                               : emitLoop(sums);
   }
 
 private:
@@ -270,6 +272,12 @@ private:
 
 } // namespace
 
+SmallVector<Value> sparse_opt::emitSums(Emitter &b, const MicroKernel &kernel,
+                                        const TargetInfo &target, Value left,
+                                        Value right) {
+  return BodyEmitter(b, kernel, target, left, right).emitSums();
+}
+
 //===----------------------------------------------------------------------===//
 // The functions
 //===----------------------------------------------------------------------===//
@@ -322,7 +330,9 @@ func::FuncOp MicroKernels::get(const MicroKernel &kernel) {
   else if (kernel.prefetched)
     inputs.push_back(kernel.nextType(context));
   return get(kernel.name(), inputs, [&](Emitter &b, func::FuncOp function) {
-    BodyEmitter(b, kernel, target, function).emit();
+    BodyEmitter(b, kernel, target, function.getArgument(0),
+                function.getArgument(1))
+        .emit(function);
   });
 }
 

@@ -50,6 +50,12 @@ private:
   mlir::MemRefType panelsType(mlir::MLIRContext *context, int64_t count) const;
 };
 
+/// The same inside another function: the sums, ordered by row, panel and
+/// vector. `depth` is static, nothing is prefetched.
+llvm::SmallVector<mlir::Value> emitSums(Emitter &b, const MicroKernel &kernel,
+                                        const TargetInfo &target,
+                                        mlir::Value left, mlir::Value right);
+
 /// Makes each micro-kernel once a module.
 class MicroKernels {
 public:

@@ -68,6 +68,32 @@ Value sparse_opt::emitExp(ImplicitLocOpBuilder &b, Value x) {
   return arith::SelectOp::create(b, vanishes, splat(b, type, 0.0f), scaled);
 }
 
+Value sparse_opt::emitExp2(ImplicitLocOpBuilder &b, Value x, bool isShort) {
+  auto type = cast<VectorType>(x.getType());
+  VectorType bits = type.clone(b.getI32Type());
+  // 2^-127 has the bits of zero.
+  Value lowest = splat(b, type, -127.0f);
+  Value under = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, lowest);
+  x = arith::SelectOp::create(b, under, lowest, x);
+  // As in emitExp: an integer n in the low bits, and what is left.
+  Value magic = splat(b, type, 12582912.0f);
+  Value shifted = arith::AddFOp::create(b, x, magic);
+  Value f =
+      arith::SubFOp::create(b, x, arith::SubFOp::create(b, shifted, magic));
+  // Minimax on [-0.5, 0.5]; the long one is 1 at 0.
+  Value p =
+      isShort ? emitPolynomial(
+                    b, f, {0.99992806f, 0.69326097f, 0.24261114f, 0.05517167f})
+              : emitPolynomial(b, f,
+                               {1.0f, 0.693147f, 0.24022242f, 0.055507336f,
+                                0.009671513f, 0.0013264727f});
+  Value exponent = arith::ShLIOp::create(
+      b, arith::BitcastOp::create(b, bits, shifted), splat(b, bits, 23));
+  exponent = arith::AddIOp::create(b, exponent, splat(b, bits, 0x3f800000));
+  return arith::MulFOp::create(b, p,
+                               arith::BitcastOp::create(b, type, exponent));
+}
+
 Value sparse_opt::emitErf(ImplicitLocOpBuilder &b, Value x) {
   auto type = cast<VectorType>(x.getType());
   // Minimax in u = 2 x^2 / 3.6^2 - 1, weighted by x; the constant term makes

@@ -123,3 +123,22 @@ func.func @attention_c4_shared_heads(%q: tensor<8x?x8xf32>, %k: tensor<3x?x8xf32
   } : tensor<8x?x8xf32>, tensor<3x?x8xf32>, tensor<3x?x8xf32> -> tensor<8x?x8xf32>
   return %y : tensor<8x?x8xf32>
 }
+
+// -----
+
+#q = affine_map<(b, h, m, n, d, e) -> (b, m, d)>
+#k = affine_map<(b, h, m, n, d, e) -> (b, n, d)>
+#v = affine_map<(b, h, m, n, d, e) -> (b, n, e)>
+#o = affine_map<(b, h, m, n, d, e) -> (b, m, e)>
+func.func @attention_c7(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %v: tensor<?x?x8xf32>, %init: tensor<?x?x8xf32>) -> tensor<?x?x8xf32> {
+  // expected-error @below {{probability must yield its argument, or zero for a NaN}}
+  %y = kernel.attention %q, %k, %v outs(%init : tensor<?x?x8xf32>) maps [#q, #k, #v, #o] score {
+  ^bb0(%s: f32):
+    kernel.yield %s : f32
+  } probability {
+  ^bb0(%p: f32):
+    %twice = arith.addf %p, %p : f32
+    kernel.yield %twice : f32
+  } : tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32> -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
