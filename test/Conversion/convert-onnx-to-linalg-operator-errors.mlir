@@ -118,3 +118,19 @@ func.func @scale_of_other_rows(%x: tensor<?x8xf32> {onnx.name = "x", onnx.dims =
   %y = onnx.node "LayerNormalization" version 17 (%x, %g) : (tensor<?x8xf32>, tensor<4xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+func.func @heads_of_attention(%x: tensor<1x3x10xf32> {onnx.name = "x", onnx.dims = ["1", "3", "10"]}) -> tensor<1x3x10xf32> {
+  // expected-error @+1 {{'Attention' (opset 23) has 4 heads, which don't divide 10 columns}}
+  %y = onnx.node "Attention" version 23 (%x, %x, %x) {q_num_heads = 4 : i64, kv_num_heads = 2 : i64} : (tensor<1x3x10xf32>, tensor<1x3x10xf32>, tensor<1x3x10xf32>) -> tensor<1x3x10xf32>
+  return %y : tensor<1x3x10xf32>
+}
+
+// -----
+
+func.func @heads_of_multi_head_attention(%x: tensor<1x3x10xf32> {onnx.name = "x", onnx.dims = ["1", "3", "10"]}) -> tensor<1x3x10xf32> {
+  // expected-error @+1 {{'MultiHeadAttention' (opset 1) has 4 heads, which don't divide 10 columns}}
+  %y = onnx.node "com.microsoft":"MultiHeadAttention" version 1 (%x, %x, %x) {num_heads = 4 : i64} : (tensor<1x3x10xf32>, tensor<1x3x10xf32>, tensor<1x3x10xf32>) -> tensor<1x3x10xf32>
+  return %y : tensor<1x3x10xf32>
+}

@@ -28,6 +28,14 @@ LogicalResult lowering::readScale(NodeOp node, Lowering &l, const Tensor &q,
   return success();
 }
 
+LogicalResult lowering::needHeads(Lowering &l, const Tensor &x, int64_t heads) {
+  std::optional<int64_t> columns = getConstantIntValue(x.shape[2]);
+  if (!columns || *columns % heads == 0)
+    return success();
+  return l.fail("has " + Twine(heads) + " heads, which don't divide " +
+                Twine(*columns) + " columns");
+}
+
 Tensor lowering::splitHeads(Lowering &l, Tensor x, int64_t heads) {
   Size depth = l.floorDiv(x.shape[2], heads);
   Tensor split = l.reshape(x, {x.shape[0], x.shape[1], l.size(heads), depth});
@@ -214,6 +222,9 @@ static LogicalResult lowerAttention(NodeOp node, Lowering &l) {
     return l.fail("needs operands of rank 4, or of rank 3 and q_num_heads and "
                   "kv_num_heads");
   if (packed) {
+    if (failed(needHeads(l, q, heads)) || failed(needHeads(l, k, kvHeads)) ||
+        failed(needHeads(l, v, kvHeads)))
+      return failure();
     q = splitHeads(l, q, heads);
     k = splitHeads(l, k, kvHeads);
     v = splitHeads(l, v, kvHeads);
@@ -322,6 +333,8 @@ static LogicalResult lowerRotary(NodeOp node, Lowering &l, Tensor cos,
         heads = *half > 0 ? *width / (2 * *half) : 0;
   if ((!packed && x.rank() != 4) || (packed && heads < 1))
     return l.fail("needs an operand of rank 4, or of rank 3 and num_heads");
+  if (packed && failed(needHeads(l, x, heads)))
+    return failure();
   Tensor rows = packed ? l.reshape(x, {x.shape[0], x.shape[1], l.size(heads),
                                        l.floorDiv(x.shape[2], heads)})
                        : l.transpose(x, {0, 2, 1, 3});

@@ -30,6 +30,8 @@ struct AttentionOptions {
 /// where the node gives none.
 mlir::LogicalResult readScale(onnx::NodeOp node, Lowering &l, const Tensor &q,
                               float &scale);
+/// Fails where `heads` don't divide the columns of x [batch, rows, columns].
+mlir::LogicalResult needHeads(Lowering &l, const Tensor &x, int64_t heads);
 /// [batch, rows, heads * depth] <-> [batch, heads, rows, depth]
 Tensor splitHeads(Lowering &l, Tensor x, int64_t heads);
 Tensor joinHeads(Lowering &l, Tensor x);

@@ -131,6 +131,14 @@ static LogicalResult checkSupported(NodeOp node, Lowering &l) {
   for (unsigned i : {key, value})
     if (failed(l.needRank(i, 3)))
       return failure();
+  int64_t heads = node.intAttr("num_heads", 0);
+  int64_t shared = node.intAttr("kv_num_heads", 0);
+  if (failed(
+          needHeads(l, l.in(query), l.has(key) ? heads : heads + 2 * shared)))
+    return failure();
+  for (unsigned i : {key, value})
+    if (l.has(i) && failed(needHeads(l, l.in(i), shared)))
+      return failure();
   for (unsigned i : {pastKey, pastValue})
     if (failed(l.needRank(i, 4)))
       return failure();

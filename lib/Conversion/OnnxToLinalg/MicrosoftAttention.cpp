@@ -91,7 +91,10 @@ static LogicalResult lowerAttention(NodeOp node, Lowering &l) {
   Tensor parts[3];
   Size offset = l.size(0);
   for (unsigned i = 0; i < 3; ++i) {
-    parts[i] = splitHeads(l, l.slice(all, 2, offset, widths[i]), heads);
+    Tensor part = l.slice(all, 2, offset, widths[i]);
+    if (failed(needHeads(l, part, heads)))
+      return failure();
+    parts[i] = splitHeads(l, part, heads);
     offset = l.add(offset, widths[i]);
   }
   AttentionOptions options;
@@ -125,6 +128,9 @@ static LogicalResult lowerMultiHeadAttention(NodeOp node, Lowering &l) {
     return failure();
   Tensor q = l.in(0), k = l.in(1), v = l.in(2);
   Size width = q.shape[2];
+  for (const Tensor &x : {q, k, v})
+    if (x.rank() == 3 && failed(needHeads(l, x, heads)))
+      return failure();
   q = splitHeads(l, addPartOfBias(l, q, 3, l.size(0)), heads);
   // Keys and values of cross attention come with their heads apart.
   if (k.rank() != v.rank() || (k.rank() != 3 && k.rank() != 4))
