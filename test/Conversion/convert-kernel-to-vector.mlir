@@ -34,6 +34,18 @@ func.func @whole_panels(%x: memref<?x8xf32>, %w: memref<6x8x16xf32>, %b: memref<
   return
 }
 
+// One group of panels: the loop over superblocks alone, and its grain.
+// CHECK-LABEL: @one_group
+// CHECK: scf.parallel (%[[S:.+]]) = (%{{.+}}) to (%{{.+}})
+// CHECK: kernel.grain = 64 : i64
+func.func @one_group(%x: memref<?x8xf32>, %w: memref<2x8x16xf32>, %out: memref<?x32xf32>) {
+  kernel.product %x, %w outs(%out : memref<?x32xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<?x8xf32>, memref<2x8x16xf32>
+  return
+}
+
 // The columns past the last whole group are a branch of their own, and its
 // partial panel is masked.
 // CHECK-LABEL: @partial_panel

@@ -169,11 +169,22 @@ void ProductLowering::lower() {
   Value groups = groupsOf(tall);
   if (thin.rows)
     groups = b.select(isThin, groupsOf(thin), groups);
-  Value zero = b.index(0), one = b.index(1);
-  auto parallel = scf::ParallelOp::create(b, ValueRange{zero, zero},
-                                          ValueRange{superblocks, groups},
-                                          ValueRange{one, one});
+  Value zero = b.index(0), superblock = zero, group = zero;
+  // A loop of one turn would be canonicalised away, and the grain with it.
+  SmallVector<Value> counts;
+  SmallVector<Value *> places;
+  for (auto [count, place] :
+       {std::pair(superblocks, &superblock), std::pair(groups, &group)})
+    if (!isConstantIntValue(count, 1) || (place == &group && counts.empty())) {
+      counts.push_back(count);
+      places.push_back(place);
+    }
+  auto parallel = scf::ParallelOp::create(
+      b, SmallVector<Value>(counts.size(), zero), counts,
+      SmallVector<Value>(counts.size(), b.index(1)));
   parallel->setAttr("kernel.grain", b.getI64IntegerAttr(grain()));
+  for (auto [place, iv] : llvm::zip_equal(places, parallel.getInductionVars()))
+    *place = iv;
   b.setInsertionPointToStart(parallel.getBody());
   tile = memref::AllocaOp::create(
       b,
@@ -181,8 +192,6 @@ void ProductLowering::lower() {
           {std::max(tall.panels, thin.panels), bufferRows, panelColumns},
           b.getF32Type()),
       b.getI64IntegerAttr(64));
-  Value superblock = parallel.getInductionVars()[0];
-  Value group = parallel.getInductionVars()[1];
   auto emitThin = [&] {
     emitPiece(thin, group, [&](Group group) {
       Block block = {zero, rows, 1, thin.rows};
