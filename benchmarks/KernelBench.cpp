@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <random>
 
 using namespace sparse_opt;
@@ -16,6 +17,13 @@ using namespace sparse_opt;
 static double seconds() {
   using Clock = std::chrono::steady_clock;
   return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+}
+
+/// Of this thread alone, whoever else uses the machine; slow to ask for.
+static double threadSeconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
 }
 
 /// GFLOP/s of independent fused multiply-adds on registers.
@@ -171,6 +179,68 @@ static void printAttentions(const TargetInfo &target, double peak) {
   }
 }
 
+/// Least seconds of up (GELU, a type `T` result) and down projection of `rows`
+/// rows, `block` at a time, by `copies` weights in turns.
+template <typename T>
+static double measureBlocks(KernelJit &up, KernelJit &down, int64_t rows,
+                            int64_t block, int64_t k, int64_t h,
+                            int64_t copies) {
+  std::vector<T> x = operands<T>(rows * k), once = operands<T>(k * h), w,
+                 hidden(block * h);
+  for (int64_t i = 0; i < copies; ++i)
+    w.insert(w.end(), once.begin(), once.end());
+  std::vector<float> b = random(h), r = random(rows * h), out(rows * k);
+  auto weight = [&](int64_t i, int64_t depth, int64_t columns) {
+    const T *data = w.data() + i % copies * k * h;
+    if constexpr (std::is_same_v<T, uint16_t>)
+      return memRef(data, columns / 16, depth / 2, 16, 2);
+    else
+      return memRef(data, columns / 16, depth, 16);
+  };
+  double best = 1, until = threadSeconds() + 0.5;
+  do {
+    double begin = threadSeconds();
+    for (int64_t i = 0; i < copies; i += 2)
+      for (int64_t first = 0; first < rows; first += block) {
+        int64_t count = std::min(block, rows - first);
+        auto ups = memRef(hidden.data(), count, h);
+        up.call("f", memRef(x.data() + first * k, count, k), weight(i, k, h),
+                memRef(b.data(), h), memRef(r.data(), count, h), ups);
+        down.call("f", ups, weight(i + 1, h, k), memRef(b.data(), k),
+                  memRef(r.data() + first * k, count, k),
+                  memRef(out.data() + first * k, count, k));
+      }
+    best = std::min(best, (threadSeconds() - begin) / copies * 2);
+  } while (threadSeconds() < until);
+  return best;
+}
+
+/// Whether hidden rows that stay in cache would pay.
+template <typename T> static void printBlocks(const TargetInfo &target) {
+  constexpr bool isBf16 = std::is_same_v<T, uint16_t>;
+  for (int64_t k : {384, 768}) {
+    KernelJit up(productText(k, 4 * k, Epilogue::Gelu, isBf16, isBf16), target);
+    KernelJit down(productText(4 * k, k, Epilogue::Residual, isBf16), target);
+    for (int64_t rows : {128, 256, 512, 1024}) {
+      double whole = 0;
+      printf("%ldx%ld up and down, %ld rows:", long(k), long(4 * k),
+             long(rows));
+      for (int64_t block :
+           {rows, int64_t(256), int64_t(128), int64_t(56), int64_t(28)}) {
+        if (block > rows || (block == rows && whole != 0))
+          continue;
+        double time = measureBlocks<T>(up, down, rows, block, k, 4 * k,
+                                       k == 384 ? 12 : 6);
+        if (whole == 0)
+          printf(" %.1f us", (whole = time) * 1e6);
+        else
+          printf(", by %ld %.2f", long(block), time / whole);
+      }
+      printf("\n");
+    }
+  }
+}
+
 template <typename T>
 static void printAll(const TargetInfo &target, bool attentionsOnly) {
   constexpr bool isBf16 = std::is_same_v<T, uint16_t>;
@@ -217,6 +287,7 @@ static void printAll(const TargetInfo &target, bool attentionsOnly) {
     }
   }
   printAttentions<T>(target, peak);
+  printBlocks<T>(target);
 }
 
 int main(int argc, char **argv) {
