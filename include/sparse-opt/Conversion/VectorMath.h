@@ -13,7 +13,7 @@ namespace sparse_opt {
 mlir::Value emitExp(mlir::ImplicitLocOpBuilder &b, mlir::Value x);
 
 /// 2^x for x <= 64: relative error below 2e-7, or 8e-5 where `isShort`; 0 below
-/// -126.5, NaN stays NaN. Three fifths of emitExp's instructions.
+/// -126.5, NaN stays NaN. Two thirds of emitExp's instructions.
 mlir::Value emitExp2(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
                      bool isShort);
 

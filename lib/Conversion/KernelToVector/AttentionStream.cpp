@@ -19,6 +19,9 @@ using kernel::panelColumns;
 constexpr int64_t streamPanels = 8;
 /// Rows that share what is loaded.
 constexpr int64_t sharedRows = 4;
+/// What lies this far ahead is fetched: a block of k or v is too short for the
+/// hardware to see where it goes on.
+constexpr int64_t prefetchBytes = 8192;
 /// Largest d and e that code is unrolled for.
 constexpr int64_t mostColumns = 256;
 
@@ -99,6 +102,21 @@ static Value partialMask(Emitter &b, int64_t begin, int64_t end,
   return b.maskUpTo(b.index(begin), b.index(end), lanes);
 }
 
+/// Fetches columns [begin, end) of the row that many bytes past `row`.
+static void prefetch(Emitter &b, Value rows, Value row, int64_t begin,
+                     int64_t end) {
+  auto type = cast<MemRefType>(rows.getType());
+  int64_t bytes = type.getElementTypeBitWidth() / 8;
+  int64_t ahead =
+      std::max<int64_t>(prefetchBytes / (type.getDimSize(1) * bytes), 1);
+  Value last = b.sub(b.size(rows, 0), b.index(1));
+  Value target = b.min(b.add(row, ahead), last);
+  for (int64_t column = begin; column < end; column += 64 / bytes)
+    memref::PrefetchOp::create(b, rows, ValueRange{target, b.index(column)},
+                               /*isWrite=*/false, /*localityHint=*/3,
+                               /*isDataCache=*/true);
+}
+
 //===----------------------------------------------------------------------===//
 // Dot products with k
 //===----------------------------------------------------------------------===//
@@ -132,8 +150,8 @@ sumLanes(Emitter &b, unsigned lanes, unsigned first, unsigned half,
 void AttentionLowering::emitDots(Value rows, const Keys &keys) {
   bool dots = step != 1 && !widens;
   unsigned width = dots ? 2 * lanes : lanes;
-  Value from =
-      rowsFrom(b, k, at, Op::N, Op::D, keys.first, keys.columns, depth);
+  Value from = rowsFrom(b, k, at, Op::N, Op::D, keys.first,
+                        b.sub(numColumns, keys.first), depth);
   SmallVector<Value> operands = {rowsOfQ, from, scores, keys.panels,
                                  b.sub(keys.columns, b.index(1))};
   auto emit = [&](Emitter &b, ValueRange own, unsigned rows) {
@@ -141,6 +159,7 @@ void AttentionLowering::emitDots(Value rows, const Keys &keys) {
     Value last = own[5];
     auto leaf = [&](Value first, unsigned i) {
       Value key = b.min(b.add(first, i), last);
+      prefetch(b, k, key, 0, depth);
       SmallVector<Value> sums;
       for (int64_t d = 0; d < depth; d += width) {
         Value x = b.load(k, {key, b.index(d)}, width,
@@ -180,8 +199,8 @@ void AttentionLowering::emitDots(Value rows, const Keys &keys) {
 
 /// tile = scores v, of a block.
 void AttentionLowering::emitSums(Value rows, const Keys &keys) {
-  Value from =
-      rowsFrom(b, v, at, Op::N, Op::E, keys.first, keys.columns, columns);
+  Value from = rowsFrom(b, v, at, Op::N, Op::E, keys.first,
+                        b.sub(numColumns, keys.first), columns);
   SmallVector<Value> operands = {scores, from, tile, keys.columns};
   // Registers for sums: two thirds of all.
   const unsigned most = target.vectorBits == 512 ? 20 : 10;
@@ -197,6 +216,8 @@ void AttentionLowering::emitSums(Value rows, const Keys &keys) {
             b.index(0), count, sums, [&](Value lane, ValueRange carried) {
               SmallVector<Value> next(carried);
               Value key = b.add(b.mul(panel, panelColumns), lane);
+              prefetch(b, v, key, begin * lanes,
+                       std::min<int64_t>(end * lanes, columns));
               SmallVector<Value> factors;
               for (unsigned r = 0; r != rows; ++r)
                 factors.push_back(b.broadcast(
