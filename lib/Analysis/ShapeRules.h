@@ -38,8 +38,5 @@ inline DimList toList(llvm::ArrayRef<Dim> dims) {
 }
 /// The product, when every factor is known.
 Dim product(llvm::ArrayRef<Dim> dims);
-/// Elements of `size` that a Slice takes.
-Dim sliceLength(const Dim &size, const Dim &start, const Dim &end,
-                int64_t step);
 } // namespace sparse_opt
 #endif

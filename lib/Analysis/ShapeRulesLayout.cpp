@@ -207,13 +207,14 @@ static void split(NodeOp node, SymbolicShapes &shapes) {
       x ? normalizeAxis(node.intAttr("axis", 0), x->size()) : std::nullopt;
   if (!axis)
     return;
-  const Dim &size = (*x)[*axis];
+  DimList whole = toList(*x); // setting a shape moves those of others
+  const Dim &size = whole[*axis];
   int64_t parts = node->getNumResults();
   auto sizes = constantsOf(node, 1, "split", shapes);
   ShapeList symbolic = contentsOf(node, 1, shapes);
   Dim chunk = size ? DimExpr::ceilDiv(*size, DimExpr(parts)) : std::nullopt;
   for (int64_t i = 0; i < parts; ++i) {
-    DimList result = toList(*x);
+    DimList result = whole;
     Dim &part = result[*axis];
     if (sizes)
       part = i < static_cast<int64_t>(sizes->size()) ? Dim(DimExpr((*sizes)[i]))
@@ -230,9 +231,10 @@ static void split(NodeOp node, SymbolicShapes &shapes) {
   }
 }
 
-/// A slice bound as an index in [low, size].
+/// A slice bound as an index in [low, size]. `fromBack` gets how far from the
+/// back a bound is that would be one from the front if that were 0.
 static Dim clampBound(const Dim &bound, const DimExpr &size, int64_t low,
-                      const DimExpr &high) {
+                      const DimExpr &high, Dim &fromBack) {
   if (!bound)
     return std::nullopt;
   std::optional<int64_t> value = bound->constant();
@@ -244,24 +246,32 @@ static Dim clampBound(const Dim &bound, const DimExpr &size, int64_t low,
   if (value && *value < 0)
     index = index + size;
   else if (!value && !bound->provablyAtLeast(0)) {
-    if (!(-*bound).provablyAtLeast(1))
+    if (!(-*bound).provablyAtLeast(0))
       return std::nullopt; // from the front or from the back: unknown
+    if (!(-*bound).provablyAtLeast(1))
+      fromBack = -*bound;
     index = index + size;
   }
   return DimExpr::min(DimExpr::max(index, DimExpr(low)), high);
 }
 
-Dim sparse_opt::sliceLength(const Dim &size, const Dim &start, const Dim &end,
-                            int64_t step) {
+/// Elements of x[start:end:step]. x[-n:] is all of x for n = 0 and n elements
+/// otherwise: n is taken to be at least 1.
+static Dim sliceLength(const Dim &size, const Dim &start, const Dim &end,
+                       int64_t step, SymbolicShapes &shapes, NodeOp node) {
   if (!size || !step)
     return std::nullopt;
   DimExpr last = *size - DimExpr(1);
-  Dim from = step > 0 ? clampBound(start, *size, 0, *size)
-                      : clampBound(start, *size, 0, last);
-  Dim to = step > 0 ? clampBound(end, *size, 0, *size)
-                    : clampBound(end, *size, -1, last);
+  Dim startFromBack, endFromBack;
+  Dim from =
+      clampBound(start, *size, 0, step > 0 ? *size : last, startFromBack);
+  Dim to = step > 0 ? clampBound(end, *size, 0, *size, endFromBack)
+                    : clampBound(end, *size, -1, last, endFromBack);
   if (!from || !to)
     return std::nullopt;
+  for (const Dim &count : {startFromBack, endFromBack})
+    if (count)
+      shapes.assumeEqual(DimExpr::max(*count, DimExpr(1)), *count, node);
   DimExpr span = step > 0 ? *to - *from : *from - *to;
   Dim count =
       DimExpr::ceilDiv(DimExpr::max(span, DimExpr(0)), DimExpr(std::abs(step)));
@@ -298,7 +308,8 @@ static void slice(NodeOp node, SymbolicShapes &shapes) {
     int64_t step = steps && known ? (*steps)[i] : 1;
     result[*at] =
         known ? sliceLength((*x)[*at], (*starts)[i], (*ends)[i],
-                            std::clamp<int64_t>(step, -INT32_MAX, INT32_MAX))
+                            std::clamp<int64_t>(step, -INT32_MAX, INT32_MAX),
+                            shapes, node)
               : std::nullopt;
   }
   shapes.setShape(node.getResult(0), std::move(result));

@@ -63,3 +63,17 @@ func.func @split_of_three(%x: tensor<7xf32> {onnx.name = "x", onnx.dims = ["7"]}
   %y:3 = onnx.node "Split" version 18 (%x) {num_outputs = 3 : i64} : (tensor<7xf32>) -> (tensor<3xf32>, tensor<3xf32>, tensor<1xf32>)
   return %y#0, %y#2 : tensor<3xf32>, tensor<1xf32>
 }
+
+// -----
+
+// x[-n:] with n of at least 1, which is checked, is a slice.
+// CHECK-LABEL: func.func @last_rows
+// CHECK: kernel.check_sizes {{.+}} "node '/Slice' (Slice): n must be at least 1"
+// CHECK: tensor.extract_slice
+func.func @last_rows(%x: tensor<?x3xf32> {onnx.name = "x", onnx.dims = ["m+n", "3"]}, %p: tensor<?x?xf32> {onnx.name = "p", onnx.dims = ["m", "n"]}) -> tensor<?x3xf32> {
+  %axis = onnx.constant dense<0> : tensor<1xi64>
+  %start = onnx.dims ["-n"] : tensor<1xi64>
+  %end = onnx.constant dense<9223372036854775807> : tensor<1xi64>
+  %y = onnx.node "Slice" version 13 (%x, %start, %end, %axis) : (tensor<?x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x3xf32> loc("/Slice")
+  return %y : tensor<?x3xf32>
+}

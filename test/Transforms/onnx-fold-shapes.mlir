@@ -131,3 +131,24 @@ func.func @fused_embeddings(%ids: tensor<?x?xi32> {onnx.dims = ["batch", "sequen
   %s = onnx.node "Shape" version 15 (%y) : (tensor<?x?x8xf32>) -> tensor<3xi64>
   return %y, %s : tensor<?x?x8xf32>, tensor<3xi64>
 }
+
+// -----
+
+// The last `sequence` of a longer tensor, as positions are cut: no rows would
+// mean all of them, so there must be one.
+// CHECK-LABEL: @last_rows
+// CHECK-SAME: -> (tensor<?x8xf32> {onnx.dims = ["sequence", "8"]})
+// CHECK-SAME: onnx.size_checks = {{\[}}["max(1,sequence)", "sequence", "/Slice"],
+// CHECK: onnx.node "Slice"
+// CHECK-NOT: onnx.node "Reshape"
+func.func @last_rows(%x: tensor<?x8xf32> {onnx.dims = ["sequence", "8"]}, %p: tensor<?xi64> {onnx.dims = ["past+sequence"]}, %c: tensor<?xf32> {onnx.dims = ["past"]}, %t: tensor<99x8xf32> {onnx.dims = ["99", "8"]}) -> tensor<?x?xf32> {
+  %axis = onnx.constant dense<0> : tensor<1xi64>
+  %start = onnx.dims ["-sequence"] : tensor<1xi64>
+  %end = onnx.constant dense<9223372036854775807> : tensor<1xi64>
+  %width = onnx.constant dense<[-1, 8]> : tensor<2xi64>
+  %last = onnx.node "Slice" version 13 (%p, %start, %end, %axis) : (tensor<?xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?xi64> loc("/Slice")
+  %e = onnx.node "Gather" version 13 (%t, %last) {axis = 0 : i64} : (tensor<99x8xf32>, tensor<?xi64>) -> tensor<?x8xf32>
+  %s = onnx.node "Add" version 14 (%x, %e) : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x?xf32>
+  %y = onnx.node "Reshape" version 14 (%s, %width) : (tensor<?x?xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}

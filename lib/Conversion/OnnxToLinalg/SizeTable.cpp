@@ -163,14 +163,16 @@ Value SizeTable::symbol(StringRef name) {
              source->second);
 }
 
-/// c where `x == y` says that the symbol x is at most c: y is min(c, x).
-static std::optional<int64_t> upperLimit(const DimExpr &x, const DimExpr &y) {
+/// c where `x == y` says that the symbol x is at most c, y being min(c, x), or
+/// at least c, y being max(c, x).
+static std::optional<int64_t> limit(DimAtom::Kind kind, const DimExpr &x,
+                                    const DimExpr &y) {
   if (!x.symbolName() || y.getTerms().size() != 1 ||
       y.getTerms().front().coefficient != 1 ||
       y.getTerms().front().factors.size() != 1)
     return std::nullopt;
   const DimAtom &atom = *y.getTerms().front().factors.front();
-  if (atom.kind != DimAtom::Min)
+  if (atom.kind != kind)
     return std::nullopt;
   if (atom.operands[1] == x)
     return atom.operands[0].constant();
@@ -180,15 +182,17 @@ static std::optional<int64_t> upperLimit(const DimExpr &x, const DimExpr &y) {
 }
 
 static std::string describe(const DimExpr &x, const DimExpr &y) {
-  if (auto limit = upperLimit(x, y))
-    return x.str() + " must be at most " + std::to_string(*limit);
+  if (auto most = limit(DimAtom::Min, x, y))
+    return x.str() + " must be at most " + std::to_string(*most);
+  if (auto least = limit(DimAtom::Max, x, y))
+    return x.str() + " must be at least " + std::to_string(*least);
   return x.str() + " must be equal to " + y.str();
 }
 
 void SizeTable::checkAssumptions() {
   for (const SizeAssumption &assumption : shapes.getAssumptions()) {
     const DimExpr *x = &assumption.lhs, *y = &assumption.rhs;
-    if (upperLimit(*y, *x))
+    if (limit(DimAtom::Min, *y, *x) || limit(DimAtom::Max, *y, *x))
       std::swap(x, y);
     emitSizesEqual(b, assumption.op->getLoc(), materialize(*x), materialize(*y),
                    checkMessage(assumption.op, describe(*x, *y)));

@@ -38,7 +38,10 @@ static Size resolveBound(Lowering &l, Size bound, Size dim, Size low,
   bound = tamed(l, bound);
   std::optional<int64_t> constant = getConstantIntValue(bound);
   auto expr = l.sizes.exprOf(bound);
-  if (constant ? *constant < 0 : false)
+  // What the analysis takes to be at least 1 from the back is (checked) so.
+  if (constant
+          ? *constant < 0
+          : expr && !expr->provablyAtLeast(0) && (-*expr).provablyAtLeast(0))
     bound = l.add(bound, dim);
   else if (!constant && !(expr && expr->provablyAtLeast(0))) {
     Scalars s(l.b, l.loc);
