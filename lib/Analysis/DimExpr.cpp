@@ -142,6 +142,15 @@ DimExpr DimExpr::operator*(const DimExpr &other) const {
   return fromTerms(std::move(product));
 }
 
+void DimExpr::splitBySign(DimExpr &positive, DimExpr &negative) const {
+  for (DimTerm term : terms) {
+    DimExpr &side = term.coefficient < 0 ? negative : positive;
+    term.coefficient =
+        std::max(term.coefficient, wrapMul(-1, term.coefficient));
+    side = side + fromTerms({std::move(term)});
+  }
+}
+
 /// a / b as one term, when b's factors are among a's.
 static std::optional<DimTerm> divideTerm(const DimTerm &a, const DimTerm &b) {
   bool overflows = a.coefficient == INT64_MIN && b.coefficient == -1;

@@ -79,6 +79,9 @@ public:
   /// True when the two differ for all symbols >= 0.
   bool provablyDiffers(const DimExpr &other) const;
 
+  /// *this = positive - negative, no term of either being negative.
+  void splitBySign(DimExpr &positive, DimExpr &negative) const;
+
   /// Names of the symbols in it, without repetition, in order of appearance.
   void collectSymbols(llvm::SmallVectorImpl<std::string> &names) const;
   /// Replaces symbols; `lookup` answers nothing for those to be kept.

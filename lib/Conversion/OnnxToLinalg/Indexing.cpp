@@ -3,8 +3,10 @@
 // Operators that read where a tensor says: indices are checked as a whole
 // (kernel.check_index reports the first that is out of range) and clamped
 // where they are used, so that a bad one is an error and never a bad read.
+#include "IndexRange.h"
 #include "Lowering.h"
 #include "RuntimeChecks.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -33,9 +35,43 @@ static std::optional<StringRef> sourceInput(Value value) {
   return std::nullopt;
 }
 
-/// Checks `indices` against `bound`, unless constants show that they fit.
-void lowering::checkIndices(Lowering &l, unsigned operand, Tensor indices,
-                            Size bound) {
+/// The message for an index operand that is out of range of operand 0.
+static std::string outOfRange(Lowering &l, unsigned operand,
+                              const Twine &detail = "") {
+  std::string what = "index out of range";
+  if (auto name = sourceInput(l.op->getOperand(operand)))
+    what += (" in input '" + *name + "'").str();
+  else if (auto data = sourceInput(l.op->getOperand(0)))
+    what += (" of input '" + *data + "'").str();
+  return checkMessage(l.op, what + detail);
+}
+
+/// Indices that are computed from sizes alone: 0 <= least <= i <= most. They
+/// fit when most < bound; what both sides share is left out of the check.
+static bool checkBySizes(Lowering &l, unsigned operand, const IndexRange &range,
+                         Size bound) {
+  std::optional<DimExpr> size = l.sizes.exprOf(bound);
+  if (!size || !range.least.provablyAtLeast(0))
+    return false;
+  DimExpr room = *size - range.most - DimExpr(1);
+  if (room.provablyAtLeast(0))
+    return true;
+  DimExpr needed, given;
+  room.splitBySign(given, needed);
+  Value x = l.index(l.sizes.get(needed)), y = l.index(l.sizes.get(given));
+  Value holds =
+      arith::CmpIOp::create(l.b, l.loc, arith::CmpIPredicate::sle, x, y);
+  emitSizesCheck(
+      l.b, l.loc, holds, x, y,
+      outOfRange(l, operand,
+                 ": " + needed.str() + " must be at most " + given.str()));
+  return true;
+}
+
+/// Checks `indices`, all of an operand or a column of it, against `bound`,
+/// unless constants or sizes show that they fit.
+static void checkPart(Lowering &l, unsigned operand, Tensor indices, Size bound,
+                      std::optional<int64_t> column) {
   std::optional<int64_t> limit = getConstantIntValue(bound);
   bool asGiven = indices.value == l.in(operand).value;
   if (std::optional<IntList> known = l.constants(operand))
@@ -43,11 +79,18 @@ void lowering::checkIndices(Lowering &l, unsigned operand, Tensor indices,
           return i >= -*limit && i < *limit;
         }))
       return;
-  std::string what = "index out of range";
-  if (auto name = sourceInput(l.op->getOperand(operand)))
-    what += (" in input '" + *name + "'").str();
+  if (asGiven || column)
+    if (auto range =
+            indexRange(l.op->getOperand(operand), l.sizes.shapes, column))
+      if (checkBySizes(l, operand, *range, bound))
+        return;
   emitIndexCheck(l.b, l.loc, indices.value, l.index(bound),
-                 checkMessage(l.op, what));
+                 outOfRange(l, operand));
+}
+
+void lowering::checkIndices(Lowering &l, unsigned operand, Tensor indices,
+                            Size bound) {
+  checkPart(l, operand, indices, bound, std::nullopt);
 }
 
 /// A negative index counts from the end; then clamped to [0, size).
@@ -141,12 +184,14 @@ static LogicalResult lowerGatherElements(NodeOp node, Lowering &l) {
 /// Checks column j of an index tensor [..., columns] against sizes[j].
 void lowering::checkColumns(Lowering &l, unsigned operand, Tensor indices,
                             ArrayRef<Size> sizes) {
-  if (llvm::all_equal(sizes))
+  bool fromSizes =
+      indexRange(l.op->getOperand(operand), l.sizes.shapes, 0).has_value();
+  if (sizes.size() == 1 || (llvm::all_equal(sizes) && !fromSizes))
     return checkIndices(l, operand, indices, sizes.front());
   int64_t last = indices.rank() - 1;
   for (auto [j, size] : llvm::enumerate(sizes))
-    checkIndices(l, operand, l.slice(indices, last, l.size(j), l.size(1)),
-                 size);
+    checkPart(l, operand, l.slice(indices, last, l.size(j), l.size(1)), size,
+              j);
 }
 
 /// y[b, i, c] = x[b, indices[b, i, :], c]
