@@ -3,12 +3,14 @@
 """Exports the small decoders of this folder; needs torch, which no test does.
 
 usage: export_decoders.py [FOLDER]     torch 2.13, transformers 5.23, onnx 1.23
+       export_decoders.py FOLDER SmolLM2-135M-Instruct.gguf
 
 Two layers each, by both of torch's exporters, with past key/values: a LLaMA, a
 GPT-2 and encoder-decoders. Weights stay out of the text: initialisers that are
 parameters (or their transposes, `.T`) become external data, which
-write_weights.py makes; all others stand in it. SmolLM2 (`smollm2 FOLDER GGUF`)
-is written once for all its layers, see write_weights.py.
+write_weights.py makes; all others stand in it. Of SmolLM2, whose layers are
+equal but for their number, two are written (see `%for` in write_weights.py).
+FOLDER gets the .onnx files.
 """
 import pathlib
 import re
@@ -19,6 +21,8 @@ import onnx
 import torch
 import transformers as hub
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+import gguf_file
 
 WIDTH, LAYERS, HEADS, HIDDEN, WORDS = 64, 2, 4, 96, 320
 
@@ -127,12 +131,12 @@ class CrossDecoder(torch.nn.Module):
         return (out.logits, *flat(out.past_key_values.self_attention_cache))
 
 
-def export(wrapped, out, arguments, heads, dynamo):
+def export(wrapped, out, arguments, heads, dynamo, layers=LAYERS, size=WIDTH // HEADS):
     """`arguments`: name -> (example, {axis: dim}); past caches are added."""
-    layers = LAYERS if heads else 0
+    layers = layers if heads else 0
     batch = next(iter(arguments.values()))[0].shape[0]
     past = {f"past_key_values.{layer}.{kind}":
-            (torch.randn(batch, heads, 4, WIDTH // HEADS), {0: "batch", 2: "past"})
+            (torch.randn(batch, heads, 4, size), {0: "batch", 2: "past"})
             for layer in range(layers) for kind in ("key", "value")}
     given = {**arguments, **past}
     presents = [name.replace("past_key_values", "present") for name in past]
@@ -179,20 +183,6 @@ def named_weights(model, parameters, data):
     for node in model.graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = renamed.get(name, name)
-
-
-def without_aliases(model):
-    """torchscript writes equal parameters (all biases are 0) as one."""
-    kept = [node for node in model.graph.node if node.op_type != "Identity"]
-    alias = {node.output[0]: node.input[0] for node in model.graph.node
-             if node.op_type == "Identity"}
-    for node in kept:
-        for i, name in enumerate(node.input):
-            while name in alias:
-                name = alias[name]
-            node.input[i] = name
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
 
 
 def as_text(path, parameters, out):
@@ -243,6 +233,97 @@ def small_models(folder):
         as_text(path, parameters, pathlib.Path(__file__).with_name(f"{name}.onnxtxt"))
 
 
+def by_consumer(model):
+    """Constants that torchscript numbers are named after what reads them."""
+    readers = {}
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            readers.setdefault(name, []).append((node, i))
+    for node in model.graph.node:
+        if node.op_type == "Constant" and not node.name.startswith("/"):
+            reader, i = readers[node.output[0]][0]
+            name = f"{reader.output[0]}_operand_{i}"
+            for other, j in readers[node.output[0]]:
+                other.input[j] = name
+            node.name = node.output[0] = name
+
+
+def repeated(lines, layers):
+    """Lines of layers 1 and up as one %for; they must be equal. Layer 2 shows
+    which numbers change: in layer 1 a 0 may mean the first or the last one."""
+    names = r"(layers|past_key_values|present)\.%d\b"
+    block = [re.sub(names % 1, r"\1.{L-1}", re.sub(names % 2, r"\1.{L}", line))
+             for line in lines[2]]
+    for layer in range(1, layers):
+        if [line.replace("{L}", str(layer)).replace("{L-1}", str(layer - 1))
+                for line in block] != lines[layer]:
+            sys.exit(f"layer {layer} isn't like layer 2")
+    return [*lines[0], f"%for L = 1 to {layers - 1}", *block, "%end"]
+
+
+def as_template(path, weights, out, layers):
+    """Text of a model whose layers are equal: two of them, one repeated."""
+    model = onnx.load(path)
+    by_consumer(model)
+    named_weights(model, weights, out.name.split(".")[0] + ".data")
+    text = onnx.printer.to_text(model).splitlines()
+    body = text[next(i for i, line in enumerate(text) if line.lstrip().startswith("[")):-1]
+
+    def grouped(lines):
+        """[before, layers, after], by the first layer that a line names."""
+        parts, each = ([], [], []), [[] for _ in range(layers)]
+        for line in lines:
+            found = re.search(r"(?:layers|past_key_values|present)\.(\d+)", line.split(" = ")[0])
+            if found:
+                each[int(found[1])].append(line)
+            else:
+                parts[2 if each[0] else 0].append(line)
+        return [*parts[0], *repeated(each, layers), *parts[2]]
+
+    def shown(value):
+        of = value.type.tensor_type
+        kind = {1: "float", 7: "int64"}[of.elem_type]
+        dims = ",".join(dim.dim_param or str(dim.dim_value) for dim in of.shape.dim)
+        return f'   , {kind}[{dims}] "{value.name}"'
+
+    def external(value):
+        dims = ",".join(map(str, value.dims))
+        if value.data_location != onnx.TensorProto.EXTERNAL:
+            flat = ", ".join(map(str, onnx.numpy_helper.to_array(value).ravel().tolist()))
+            return f'   , {"float" if value.data_type == 1 else "int64"}[{dims}] "{value.name}" = {{{flat}}}'
+        where = value.external_data[0].value
+        return f'   , float[{dims}] "{value.name}" = ["location": "{where}"]'
+
+    def joined(lines):
+        return [lines[0].replace(",", " ", 1), *lines[1:]]
+
+    head = text[:next(i for i, line in enumerate(text) if line.startswith(">")) + 1]
+    graph = model.graph
+    out.write_text("\n".join([
+        *head, "main_graph (", *joined(grouped(map(shown, graph.input))), ") => (",
+        *joined(grouped(map(shown, graph.output))), ") <",
+        *joined(grouped(map(external, graph.initializer))), "> {", *grouped(body), "}"]) + "\n")
+
+
+def smollm2(folder, gguf):
+    model = hub.AutoModelForCausalLM.from_pretrained(
+        str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32).eval()
+    model.config._attn_implementation = "eager"
+    config = model.config
+    arguments = {"input_ids": (torch.randint(5, 40000, (2, 3)), {0: "batch", 1: "sequence"}),
+                 "attention_mask": (torch.ones(2, 7, dtype=torch.long), {0: "batch", 1: "total"})}
+    path = folder / "SmolLM2-135M-Instruct.onnx"
+    with torch.no_grad():
+        export(Decoder(model), path, arguments, config.num_key_value_heads, False,
+               config.num_hidden_layers, config.hidden_size // config.num_attention_heads)
+    weights = {name: make() for name, make in
+               gguf_file.llama_weights(gguf_file.File(gguf)).items()}
+    as_template(path, weights, pathlib.Path(__file__).with_name(path.name + "txt.in"),
+                config.num_hidden_layers)
+
+
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
+    if len(sys.argv) == 3:
+        sys.exit(smollm2(*map(pathlib.Path, sys.argv[1:])))
     small_models(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "."))
