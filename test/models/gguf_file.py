@@ -1,11 +1,16 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Reads GGUF version 3 files: values, tensors as f32, and the tokenizer.
+
+usage: gguf_file.py WEIGHTS.gguf OUT/tokenizer.json
 
 Knows the formats of weights that the tests' model has (F32, F16, Q8_0, Q4_1);
 the LLaMA names and the order of rotary dimensions are Hugging Face's.
 """
 import json
+import pathlib
 import struct
+import sys
 
 import numpy
 
@@ -127,3 +132,9 @@ def tokenizer(file):
                   "merges": [merge.split(" ") for merge in
                              file.values["tokenizer.ggml.merges"]]}},
         ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    pathlib.Path(sys.argv[2]).write_text(tokenizer(File(sys.argv[1])))

@@ -13,12 +13,12 @@ written beside OUT.onnx under the name that the graph gives it.
 A line `%for L = 1 to 29` of a graph repeats what follows, up to `%end`, with
 {L} and {L-1} replaced; offsets and lengths may be missing.
 """
+import json
 import pathlib
 import re
 import sys
 import zlib
 
-import json
 import numpy
 import onnx
 

