@@ -33,15 +33,29 @@ static Value shiftOf(Emitter &b, Value highest) {
   return b.select(none, constant(b, 0), highest);
 }
 
-/// exp(x - shift) as 2^(x * log2(e) + `shift`).
-static Value scaledShift(Emitter &b, Value shift, unsigned lanes) {
-  return b.broadcast(arith::MulFOp::create(b, shift, constant(b, -log2OfE)),
-                     lanes);
+namespace {
+/// exp(x - highest) as 2^(x * factor + shift).
+struct Exponent {
+  Value factor, shift;
+};
+} // namespace
+
+/// Where all of a row is masked by the lowest float, as exporters do,
+/// log2(e) times its maximum would be infinite. Such numbers are equal or far
+/// apart, so that any factor will do: 1/4 is exact, and equal ones count alike.
+static Exponent exponentFor(Emitter &b, Value highest, unsigned lanes) {
+  Value shift = shiftOf(b, highest);
+  Value isSmall = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, shift,
+                                        constant(b, -1e38f));
+  Value factor = b.select(isSmall, constant(b, log2OfE), constant(b, 0.25f));
+  Value negative = arith::NegFOp::create(b, factor);
+  return {b.broadcast(factor, lanes),
+          b.broadcast(arith::MulFOp::create(b, shift, negative), lanes)};
 }
 
-static Value exponential(Emitter &b, Value x, Value shift, unsigned lanes,
+static Value exponential(Emitter &b, Value x, const Exponent &exponent,
                          bool isShort) {
-  Value power = vector::FMAOp::create(b, x, b.splat(log2OfE, lanes), shift);
+  Value power = vector::FMAOp::create(b, x, exponent.factor, exponent.shift);
   return emitExp2(b, power, isShort);
 }
 
@@ -163,7 +177,7 @@ void AttentionLowering::emitExponentials(Value r, Value state, const Keys &keys,
       b.select(keys.isFirst, constant(b, -infinity),
                memref::LoadOp::create(b, states, ValueRange{state, zero}));
   highest = greater(b, highest, before);
-  Value shift = scaledShift(b, shiftOf(b, highest), lanes);
+  Exponent exponent = exponentFor(b, highest, lanes);
   memref::StoreOp::create(b, highest, states, ValueRange{state, zero});
   SmallVector<Value> sum =
       b.carry(zero, keys.panels, b.splat(0.0f, lanes),
@@ -171,8 +185,8 @@ void AttentionLowering::emitExponentials(Value r, Value state, const Keys &keys,
                 Value sum = carried.front();
                 for (unsigned lane = 0; lane < panelColumns; lane += lanes) {
                   SmallVector<Value> at = {panel, r, b.index(lane)};
-                  Value value = exponential(b, b.load(scores, at, lanes), shift,
-                                            lanes, isShort);
+                  Value value = exponential(b, b.load(scores, at, lanes),
+                                            exponent, isShort);
                   sum = arith::AddFOp::create(b, sum, value);
                   if (isShort)
                     value = arith::TruncFOp::create(b, stored, value);
@@ -190,7 +204,7 @@ void AttentionLowering::emitExponentials(Value r, Value state, const Keys &keys,
   b.ifElse(
       keys.isFirst, [&] { storeTotal(total); },
       [&] {
-        Value scale = exponential(b, b.broadcast(before, lanes), shift, lanes,
+        Value scale = exponential(b, b.broadcast(before, lanes), exponent,
                                   /*isShort=*/false);
         b.store(scale, scales, {r, zero});
         Value sum = memref::LoadOp::create(b, states, ValueRange{state, one});
@@ -341,13 +355,13 @@ void AttentionLowering::emitMerge() {
                                 greater(b, state(split, 0), carried.front())};
                           })
                       .front();
-  Value shift = scaledShift(b, shiftOf(b, highest), lanes);
+  Exponent exponent = exponentFor(b, highest, lanes);
   SmallVector<Value> first(llvm::divideCeil(columns, lanes) + 1,
                            b.splat(0.0f, lanes));
   SmallVector<Value> all =
       b.carry(zero, splits, first, [&](Value split, ValueRange carried) {
-        Value scale = exponential(b, b.broadcast(state(split, 0), lanes), shift,
-                                  lanes, /*isShort=*/false);
+        Value scale = exponential(b, b.broadcast(state(split, 0), lanes),
+                                  exponent, /*isShort=*/false);
         SmallVector<Value> sums = {vector::FMAOp::create(
             b, b.broadcast(state(split, 1), lanes), scale, carried.front())};
         for (auto [i, sum] : llvm::enumerate(carried.drop_front()))
