@@ -233,6 +233,18 @@ TEST_P(AttentionKernels, AttentionToNothing) {
   attention.check(jit);
 }
 
+/// Exporters mask by the lowest float: a row of nothing else is a mean.
+TEST_P(AttentionKernels, AttentionMaskedByTheLowestFloat) {
+  KernelJit jit(attentionText(2, 8, 16, Layout::Split), *target);
+  for (int64_t m : {3, 20}) {
+    Attention attention(2, 2, m, 20, 8, 16, Layout::Split);
+    std::fill(attention.q.begin(), attention.q.end(), 0.0f);
+    std::fill(attention.mask.begin(), attention.mask.begin() + 20,
+              std::numeric_limits<float>::lowest());
+    attention.check(jit);
+  }
+}
+
 TEST_P(AttentionKernels, BatchDoesNotChangeAResult) {
   KernelJit jit(attentionText(2, 32, 32, Layout::Split), *target);
   Attention pair(2, 2, 37, 37, 32, 32, Layout::Split), first = pair;
