@@ -39,6 +39,7 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm, bool bf16) {
   if (bf16) {
     pm.addPass(createKernelNarrowTypes());
     pm.addPass(createKernelShortenActivations());
+    pm.addPass(createKernelNarrowStates());
   }
   pm.addPass(createCSEPass());
   pm.addPass(createKernelMergeProducts());

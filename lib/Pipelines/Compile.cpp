@@ -176,6 +176,11 @@ void Compilation::noteKernels() {
     same->getAsObject()->getArray("targets")->push_back(
         clone.target->name.str());
   }
+  if (auto length = manifest.states.getString("length"))
+    for (const std::string &name : copiesOf(*length, manifest.kernels.front()))
+      emitRemark(UnknownLoc::get(&context))
+          << "each run copies a cache at '" << name
+          << "': what reads it takes no part of a larger buffer";
 }
 
 LogicalResult Compilation::runStage(const Stage &stage) {
@@ -308,6 +313,7 @@ static OutputKind outputKind(const Stage &stage) {
 
 LogicalResult Compilation::emit(const Stage &stage) {
   std::vector<WeightSegment> weights = collectWeights(*model);
+  updateStates(*model, *description);
   auto size = (*model)->getAttrOfType<IntegerAttr>("kernel.weights_size");
   manifest.weightBytes = size ? size.getInt() : 0;
   description->manifest = buildManifest(std::move(manifest));

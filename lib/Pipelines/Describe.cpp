@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "sparse-opt/Analysis/DimExpr.h"
 #include "sparse-opt/Conversion/Work.h"
 #include "sparse-opt/Runtime/ModelAbi.h"
 #include "llvm/ADT/STLExtras.h"
@@ -147,6 +148,14 @@ std::optional<ModelDescription> sparse_opt::describeModel(ModuleOp module) {
   return Describer(main).run();
 }
 
+void sparse_opt::updateStates(ModuleOp module, ModelDescription &description) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes()))
+    if (auto number = main.getArgAttrOfType<IntegerAttr>(i, "kernel.state"))
+      if (getElementTypeOrSelf(type).isBF16())
+        description.states[number.getInt()].tensor.elementType = 16;
+}
+
 static llvm::json::Value text(Attribute attr) {
   auto string = dyn_cast_or_null<StringAttr>(attr);
   return llvm::json::fixUTF8(string ? string.getValue() : "");
@@ -161,6 +170,9 @@ llvm::json::Object sparse_opt::describeStates(ModuleOp module) {
       states["length"] = text(symbol);
     if (main.getArgAttr(i, "kernel.state"))
       list.push_back(llvm::json::Object{
+          {"type",
+           onnxType(
+               main.getArgAttrOfType<TypeAttr>(i, "onnx.type").getValue())},
           {"input", text(main.getArgAttr(i, "onnx.name"))},
           {"output", text(main.getArgAttr(i, "kernel.state_result"))}});
   }
@@ -221,6 +233,23 @@ llvm::json::Array sparse_opt::describeKernels(ModuleOp module) {
     kernels.push_back(describeKernel(launch.getLoc()));
   });
   return kernels;
+}
+
+std::vector<std::string> sparse_opt::copiesOf(StringRef length,
+                                              const llvm::json::Value &group) {
+  std::vector<std::string> names;
+  const llvm::json::Object &object = *group.getAsObject();
+  for (const llvm::json::Value &value : *object.getArray("launches")) {
+    const llvm::json::Object &kernel = *value.getAsObject();
+    auto bytes = kernel.getString("bytes");
+    auto expr = bytes ? DimExpr::parse(*bytes) : std::nullopt;
+    SmallVector<std::string> symbols;
+    if (expr && kernel.getString("kind") == StringRef("copy"))
+      expr->collectSymbols(symbols);
+    if (llvm::is_contained(symbols, length.str()))
+      names.push_back(kernel.getString("name").value_or("").str());
+  }
+  return names;
 }
 
 std::vector<WeightSegment> sparse_opt::collectWeights(ModuleOp module) {

@@ -51,6 +51,14 @@ bool so_buffer_reserve(so_buffer *buffer, uint64_t bytes) {
   return true;
 }
 
+void so_buffer_forget(so_buffer *buffer, uint64_t begin, uint64_t end) {
+  enum { PAGE = 4096 };
+  begin = round_up(begin, PAGE);
+  end = end / PAGE * PAGE;
+  if (buffer->mapped && begin < end)
+    madvise(buffer->data + begin, end - begin, MADV_DONTNEED);
+}
+
 void so_buffer_release(so_buffer *buffer) {
   if (buffer->mapped)
     munmap(buffer->data, buffer->mapped);

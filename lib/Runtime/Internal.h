@@ -55,6 +55,8 @@ typedef struct so_buffer {
 } so_buffer;
 bool so_buffer_reserve(so_buffer *buffer, uint64_t bytes);
 void so_buffer_release(so_buffer *buffer);
+/* Bytes that are not needed any more, before the buffer is released. */
+void so_buffer_forget(so_buffer *buffer, uint64_t begin, uint64_t end);
 
 /* Pool.c */
 
@@ -92,9 +94,9 @@ typedef struct so_profile {
 
 /* The caches of an instance. */
 typedef struct so_states {
-  so_buffer *buffers; /* per state, with `capacity` rows */
-  void **data;        /* of the buffers */
-  int64_t *held;      /* values of the symbols when `length` rows came in */
+  so_buffer memory; /* of all states: large, so that it gets large pages */
+  void **data;      /* in it, per state, for `capacity` rows */
+  int64_t *held;    /* values of the symbols when `length` rows came in */
   int64_t length, capacity;
   int64_t limit; /* that the user gave, or 0 */
 } so_states;

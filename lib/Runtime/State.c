@@ -46,21 +46,14 @@ static bool blocks_of(const so_model *model, uint32_t i, const int64_t *symbols,
 bool so_states_allocate(sparse_opt_instance *instance) {
   const so_model *model = instance->model;
   so_states *states = &instance->states;
-  states->buffers = calloc(model->num_states + 1u, sizeof(so_buffer));
   states->data = calloc(model->num_states + 1u, sizeof(void *));
   states->held = calloc(model->num_symbols + 1u, sizeof(int64_t));
-  return states->buffers && states->data && states->held;
-}
-
-static void release_buffers(so_buffer *buffers, uint32_t count) {
-  for (uint32_t i = 0; buffers && i < count; ++i)
-    so_buffer_release(&buffers[i]);
+  return states->data && states->held;
 }
 
 void so_states_release(sparse_opt_instance *instance) {
   so_states *states = &instance->states;
-  release_buffers(states->buffers, instance->model->num_states);
-  free(states->buffers);
+  so_buffer_release(&states->memory);
   free(states->data);
   free(states->held);
 }
@@ -100,20 +93,26 @@ static sparse_opt_status no_memory(int64_t rows) {
                  "no memory for caches of %" PRId64 " rows", rows);
 }
 
-/* Buffers of `rows` rows each; none when one can't be had. */
-static bool reserve_all(const so_model *model, so_buffer *buffers,
+/* Memory for all states with `rows` rows each, and where in it they are. */
+static bool reserve_all(const so_model *model, so_buffer *memory, void **data,
                         const int64_t *symbols, int64_t rows) {
+  enum { ALIGNMENT = 64 };
+  uint64_t total = 0;
   for (uint32_t i = 0; i < model->num_states; ++i) {
     so_blocks blocks;
     uint64_t bytes = 0;
     if (!blocks_of(model, i, symbols, &blocks) ||
         __builtin_mul_overflow(blocks.row, blocks.count, &bytes) ||
         __builtin_mul_overflow(bytes, (uint64_t)rows, &bytes) ||
-        !so_buffer_reserve(&buffers[i], bytes)) {
-      release_buffers(buffers, model->num_states);
+        bytes > INT64_MAX / 2 - total - ALIGNMENT)
       return false;
-    }
+    data[i] = (void *)(uintptr_t)total; /* an offset until there is a base */
+    total += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
+  if (!so_buffer_reserve(memory, total))
+    return false;
+  for (uint32_t i = 0; i < model->num_states; ++i)
+    data[i] = memory->data + (uintptr_t)data[i];
   return true;
 }
 
@@ -126,21 +125,38 @@ static void copy_blocks(so_blocks blocks, uint8_t *to, int64_t to_rows,
            (uint64_t)length * blocks.row);
 }
 
-/* Moves the rows to `fresh` buffers of `rows` rows, each old one going as soon
- * as it is copied. */
-static void move_rows(sparse_opt_instance *instance, so_buffer *fresh,
-                      int64_t rows) {
-  const so_model *model = instance->model;
+typedef struct so_room {
+  so_buffer memory;
+  void **data;
+} so_room;
+
+static bool make_room(const so_model *model, so_room *room,
+                      const int64_t *symbols, int64_t rows) {
+  room->memory = (so_buffer){NULL, 0, 0};
+  room->data = calloc(model->num_states, sizeof(void *));
+  if (room->data &&
+      reserve_all(model, &room->memory, room->data, symbols, rows))
+    return true;
+  free(room->data);
+  return false;
+}
+
+/* The old memory goes, the new one comes. */
+static void adopt_room(sparse_opt_instance *instance, so_room *room) {
   so_states *states = &instance->states;
-  for (uint32_t i = 0; i < model->num_states; ++i) {
-    so_blocks blocks;
-    blocks_of(model, i, states->held, &blocks);
-    copy_blocks(blocks, fresh[i].data, rows, states->buffers[i].data,
-                states->capacity, states->length);
-    so_buffer_release(&states->buffers[i]);
-    states->buffers[i] = fresh[i];
-  }
-  states->capacity = rows;
+  so_buffer_release(&states->memory);
+  states->memory = room->memory;
+  memcpy(states->data, room->data,
+         instance->model->num_states * sizeof(void *));
+  free(room->data);
+}
+
+/* State `i` was copied to where it moves. */
+static void forget(so_states *states, uint32_t i, so_blocks blocks) {
+  uint64_t begin = (uint64_t)((uint8_t *)states->data[i] - states->memory.data);
+  so_buffer_forget(&states->memory, begin,
+                   begin +
+                       blocks.count * blocks.row * (uint64_t)states->capacity);
 }
 
 static sparse_opt_status grow(sparse_opt_instance *instance, int64_t rows) {
@@ -149,17 +165,25 @@ static sparse_opt_status grow(sparse_opt_instance *instance, int64_t rows) {
   if (!states->length) {
     /* Nothing to move, and the batch may be another. */
     states->capacity = 0;
-    if (!reserve_all(model, states->buffers, instance->symbols, rows))
+    if (!reserve_all(model, &states->memory, states->data, instance->symbols,
+                     rows))
       return no_memory(rows);
     states->capacity = rows;
     return SPARSE_OPT_OK;
   }
-  so_buffer *fresh = calloc(model->num_states, sizeof(so_buffer));
-  bool enough = fresh && reserve_all(model, fresh, states->held, rows);
-  if (enough)
-    move_rows(instance, fresh, rows);
-  free(fresh);
-  return enough ? SPARSE_OPT_OK : no_memory(rows);
+  so_room room;
+  if (!make_room(model, &room, states->held, rows))
+    return no_memory(rows);
+  for (uint32_t i = 0; i < model->num_states; ++i) {
+    so_blocks blocks;
+    blocks_of(model, i, states->held, &blocks);
+    copy_blocks(blocks, room.data[i], rows, states->data[i], states->capacity,
+                states->length);
+    forget(states, i, blocks);
+  }
+  adopt_room(instance, &room);
+  states->capacity = rows;
+  return SPARSE_OPT_OK;
 }
 
 /* Room for `length` rows: all that may be, or twice as much as before. */
@@ -202,7 +226,6 @@ sparse_opt_status so_states_prepare(sparse_opt_instance *instance,
     so_blocks blocks;
     blocks_of(model, i, instance->symbols, &blocks);
     *bytes += blocks.count * blocks.row * (uint64_t)(length - states->length);
-    states->data[i] = states->buffers[i].data;
   }
   instance->symbols[model->capacity_symbol] = states->capacity;
   return SPARSE_OPT_OK;
@@ -223,14 +246,14 @@ sparse_opt_status so_states_copy(sparse_opt_instance *to,
   so_states *states = &to->states;
   if (!from->states.length)
     return SPARSE_OPT_OK;
-  if (!reserve_all(model, states->buffers, from->states.held,
+  if (!reserve_all(model, &states->memory, states->data, from->states.held,
                    from->states.capacity))
     return no_memory(from->states.capacity);
   for (uint32_t i = 0; i < model->num_states; ++i) {
     so_blocks blocks;
     blocks_of(model, i, from->states.held, &blocks);
-    copy_blocks(blocks, states->buffers[i].data, from->states.capacity,
-                from->states.buffers[i].data, from->states.capacity,
+    copy_blocks(blocks, states->data[i], from->states.capacity,
+                from->states.data[i], from->states.capacity,
                 from->states.length);
   }
   memcpy(states->held, from->states.held, model->num_symbols * sizeof(int64_t));
@@ -310,7 +333,7 @@ static void select_items(const sparse_opt_instance *instance, uint32_t state,
   const so_model *model = instance->model;
   const so_states *states = &instance->states;
   const so_tensor *tensor = &model->states[state];
-  const uint8_t *from = states->buffers[state].data;
+  const uint8_t *from = states->data[state];
   int32_t axis = model->state_axes[state];
   /* Dims before d, behind it up to where bytes are contiguous, those bytes. */
   uint64_t before = 1, between = 1,
@@ -353,20 +376,16 @@ static sparse_opt_status select_locked(sparse_opt_instance *instance,
       return so_fail(SPARSE_OPT_INVALID_ARGUMENT,
                      "item %u is asked of caches with a batch of %" PRId64,
                      rows[i], batch);
-  so_buffer *fresh = calloc(model->num_states, sizeof(so_buffer));
+  so_room room;
   states->held[symbol] = count;
-  bool enough =
-      fresh && reserve_all(model, fresh, states->held, states->capacity);
+  bool enough = make_room(model, &room, states->held, states->capacity);
   states->held[symbol] = batch;
-  for (uint32_t i = 0; enough && i < model->num_states; ++i) {
-    select_items(instance, i, dim_of_symbol(model, i, symbol), fresh[i].data,
-                 rows, count);
-    so_buffer_release(&states->buffers[i]);
-    states->buffers[i] = fresh[i];
-  }
-  free(fresh);
   if (!enough)
     return no_memory(states->capacity);
+  for (uint32_t i = 0; i < model->num_states; ++i)
+    select_items(instance, i, dim_of_symbol(model, i, symbol), room.data[i],
+                 rows, count);
+  adopt_room(instance, &room);
   states->held[symbol] = count;
   return SPARSE_OPT_OK;
 }

@@ -276,6 +276,41 @@ class Caches(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "keeps no caches that a capacity of 9 could be for"):
             sparse_opt.load(self.files["caller", "f32"], capacity=9)
 
+    def test_commands(self):
+        """run, bench and verify of a model that goes on from the run before."""
+        def run(*arguments):
+            done = subprocess.run([os.environ.get("SPARSE_OPT", "sparse-opt"), *arguments],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+        file = self.files["in-place", "f32"]
+        root = self.path.parent
+        steps, caller = [], Caller(sparse_opt.load(self.files["caller", "f32"]))
+        for i, (new, length) in enumerate(((4, 0), (1, 4))):
+            feeds = self.feeds(2, new, length)
+            steps.append(f"--inputs={root}/{i}.npz")
+            numpy.savez(root / f"{i}.npz", **feeds)
+            want = caller.run(feeds)
+        run("run", file, *steps, "-o", root / "out.npz")
+        self.assertEqual(numpy.load(root / "out.npz")["logits"].tobytes(), want.tobytes())
+        table = run("bench", file, f"--against={self.files['caller', 'f32']}", "--shape=2x1",
+                    "--past=70", "--runs=5")
+        self.assertRegex(table, r"2x1x71x1x70 .* 0\.0e\+00 +1\.000000")
+        self.assertRegex(run("bench", file, "--past=3", "--roofline", "--runs=1"), "attention 4x8")
+        table = run("verify", file, f"--reference={self.path}", "--python=/nowhere/python")
+        self.assertRegex(table, "loops +logits behind 8 .* ok")
+        self.assertRegex(run("inspect", file), r"caches in the instance\n  past.0.key +float32 +"
+                                               r"\[batch, 2, 8, past\]")
+
+    def test_a_step_copies_no_cache(self):
+        """Layer 0 has its keys transposed, which attention reads as they are."""
+        for dtype in ("f32", "bf16"):
+            model = sparse_opt.load(self.files["in-place", dtype])
+            for group in model.manifest["kernels"]:
+                copies = [kernel["name"] for kernel in group["launches"]
+                          if kernel.get("kind") == "copy" and "past" in kernel.get("bytes", "")]
+                self.assertEqual(copies, [], dtype)
+
     def test_nothing_to_keep(self):
         plain = self.path.with_name("plain.onnx")
         graph = helper.make_graph(

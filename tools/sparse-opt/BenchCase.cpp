@@ -2,6 +2,7 @@
 //
 // Which sizes to measure, and what the manifest says of them.
 #include "BenchCase.h"
+#include "Caches.h"
 #include "sparse-opt/Analysis/DimExpr.h"
 #include "llvm/Support/Path.h"
 
@@ -34,8 +35,18 @@ sparse_opt::tool::makeCases(const ModelFile &model,
     Expected<DimValues> dims = parseShape(shape, model);
     if (!dims)
       return dims.takeError();
+    Expected<std::vector<DimValues>> fills = Caches(model).fills(*dims);
+    if (!fills)
+      return fills.takeError();
     cases.push_back({shapeText(*dims, model),
-                     makeInputs(model, *dims, 1, /*padding=*/false), *dims});
+                     makeInputs(model, *dims, 1, /*padding=*/false),
+                     *dims,
+                     {}});
+    for (DimValues &fill : *fills) {
+      setDecidedSizes(fill, model);
+      cases.back().fills.push_back(
+          makeInputs(model, fill, 2, /*padding=*/false));
+    }
   }
   return cases;
 }
@@ -46,5 +57,6 @@ Expected<BenchCase> sparse_opt::tool::readCase(const ModelFile &model,
   if (!inputs)
     return inputs.takeError();
   DimValues dims = dimsOf(*inputs, model).value_or(DimValues());
-  return BenchCase{sys::path::filename(path).str(), std::move(*inputs), dims};
+  return BenchCase{
+      sys::path::filename(path).str(), std::move(*inputs), dims, {}};
 }

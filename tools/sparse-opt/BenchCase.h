@@ -13,6 +13,8 @@ struct BenchCase {
   std::string shape; // "1x128"
   std::vector<NpyArray> inputs;
   DimValues dims;
+  /// Of runs that fill the caches first, where the model keeps some.
+  std::vector<std::vector<NpyArray>> fills;
 
   /// The value of a polynomial that the manifest has under `key`, if it does.
   std::optional<double> evaluate(const llvm::json::Object &object,

@@ -40,6 +40,9 @@ struct Flags {
   cl::list<std::string> shapes{
       "shape", cl::sub(command), cl::value_desc("SHAPE"),
       cl::desc("ids:1x128, batch=1,sequence=128 or 1x128; may repeat")};
+  cl::opt<int64_t> past{
+      "past", cl::sub(command), cl::value_desc("ROWS"), cl::init(-1),
+      cl::desc("rows in the caches of the model before each run")};
   cl::opt<std::string> inputs{"inputs", cl::sub(command),
                               cl::value_desc("in.npz"),
                               cl::desc("measure on these inputs instead")};
@@ -151,7 +154,7 @@ Error Bench::openRunners(unsigned threads) {
 /// in between lets the threads of the one before stop spinning.
 Error Bench::measure(const BenchCase &benchCase) {
   for (Runner &runner : runners)
-    if (Error error = runner.bind(benchCase.inputs))
+    if (Error error = runner.bind(benchCase, Caches(model)))
       return error;
   const unsigned turn = 5;
   while (runners.front().times.size() < flags.runs)
@@ -333,12 +336,33 @@ Error Bench::writeJson(json::Object results) {
   });
 }
 
+/// --shape, each with the length of --past.
+static Expected<std::vector<std::string>> casesOf(const ModelFile &model) {
+  std::vector<std::string> shapes(flags.shapes.begin(), flags.shapes.end());
+  if (!flags.past.getNumOccurrences())
+    return shapes;
+  Caches caches(model);
+  if (caches.empty() || flags.past < 0)
+    return makeError("--past=" + Twine(flags.past) +
+                     (caches.empty() ? ": the model keeps no caches"
+                                     : " is no number of rows"));
+  if (shapes.empty())
+    shapes.push_back("");
+  for (std::string &shape : shapes)
+    shape += (shape.empty() ? "" : ",") + caches.getLength() + "=" +
+             std::to_string(flags.past);
+  return shapes;
+}
+
 Error Bench::run() {
   auto threadCounts = parseNumbers(flags.threads);
   if (!threadCounts)
     return makeError("--threads=" + flags.threads + " is no list such as 1,2");
   if (flags.inputs.empty()) {
-    auto made = makeCases(model, {flags.shapes.begin(), flags.shapes.end()});
+    auto shapes = casesOf(model);
+    if (!shapes)
+      return shapes.takeError();
+    auto made = makeCases(model, std::move(*shapes));
     if (!made)
       return made.takeError();
     cases = std::move(*made);

@@ -2,6 +2,8 @@
 //
 // Shapes and contents of made-up inputs.
 #include "Inputs.h"
+#include "Caches.h"
+#include "sparse-opt/Analysis/DimExpr.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cstring>
@@ -17,7 +19,48 @@ std::vector<std::string> sparse_opt::tool::symbolNames(const ModelFile &model) {
     for (int32_t i = 0; i < input.rank; ++i)
       if (input.dims[i] < 0 && !is_contained(names, input.dim_names[i]))
         names.push_back(input.dim_names[i]);
+  std::string length = Caches(model).getLength();
+  if (!length.empty() && !is_contained(names, length))
+    names.push_back(length);
   return names;
+}
+
+/// What decides the size `symbol`; nothing for a symbol that is its own.
+static std::optional<DimExpr> decidedBy(StringRef symbol,
+                                        const Caches &caches) {
+  auto size = caches.getSizes().find(symbol.str());
+  std::optional<DimExpr> expr = DimExpr::parse(
+      size == caches.getSizes().end() ? symbol : StringRef(size->second));
+  return expr && !expr->symbolName() ? expr : std::nullopt;
+}
+
+void sparse_opt::tool::setDecidedSizes(DimValues &dims,
+                                       const ModelFile &model) {
+  Caches caches(model);
+  for (const std::string &symbol : symbolNames(model)) {
+    std::optional<DimExpr> expr = decidedBy(symbol, caches);
+    auto value =
+        expr ? expr->evaluate([&](StringRef name) -> std::optional<int64_t> {
+          auto dim = dims.find(name.str());
+          if (dim == dims.end())
+            return std::nullopt;
+          return dim->second;
+        })
+             : std::nullopt;
+    if (value && *value >= 0)
+      dims[symbol] = *value;
+  }
+}
+
+/// Gives symbols without a size `size`, or what is decided.
+static void setOthers(DimValues &dims, int64_t size, const ModelFile &model) {
+  DimValues given = dims;
+  std::string length = Caches(model).getLength();
+  for (const std::string &symbol : symbolNames(model))
+    dims.insert({symbol, symbol == length ? 0 : size});
+  setDecidedSizes(dims, model);
+  for (const auto &[symbol, value] : given)
+    dims[symbol] = value;
 }
 
 static std::optional<SmallVector<int64_t>> parseSizes(StringRef text) {
@@ -86,16 +129,16 @@ Expected<DimValues> sparse_opt::tool::parseShape(StringRef text,
                        "symbol=128 nor 1x128");
     }
   }
-  for (const std::string &symbol : symbols)
-    dims.insert({symbol, 1});
+  setOthers(dims, 1, model);
   return dims;
 }
 
 DimValues sparse_opt::tool::defaultShape(const ModelFile &model, int64_t first,
                                          int64_t others) {
   DimValues dims;
-  for (const std::string &symbol : symbolNames(model))
-    dims.insert({symbol, dims.empty() ? first : others});
+  if (std::vector<std::string> names = symbolNames(model); !names.empty())
+    dims.insert({names.front(), first});
+  setOthers(dims, others, model);
   return dims;
 }
 
@@ -125,8 +168,8 @@ namespace {
 /// Contents of one input.
 class Filler {
 public:
-  Filler(std::mt19937_64 &random, bool padding)
-      : random(random), padding(padding) {}
+  Filler(std::mt19937_64 &random, bool padding, int64_t firstPosition)
+      : random(random), padding(padding), firstPosition(firstPosition) {}
 
   void fill(NpyArray &array, std::optional<int64_t> bound) {
     StringRef name = array.name;
@@ -139,7 +182,7 @@ public:
       if (name.contains_insensitive("mask"))
         put(array, i, column < length);
       else if (name.contains_insensitive("position"))
-        put(array, i, bound ? column % *bound : column);
+        put(array, i, position(column, bound));
       else if (name.contains_insensitive("type_id"))
         put(array, i, 0);
       else if (bound)
@@ -152,7 +195,12 @@ public:
 private:
   std::mt19937_64 &random;
   bool padding;
-  int64_t length = 0;
+  int64_t firstPosition, length = 0;
+
+  int64_t position(int64_t column, std::optional<int64_t> bound) const {
+    int64_t position = firstPosition + column;
+    return bound ? position % *bound : position;
+  }
 
   /// Sum of uniforms: the same on every C++ library, unlike its normal one.
   double normal() {
@@ -203,6 +251,7 @@ std::vector<NpyArray> sparse_opt::tool::makeInputs(const ModelFile &model,
   const json::Object *bounds =
       object ? object->getObject("input_bounds") : nullptr;
   std::vector<NpyArray> arrays;
+  int64_t past = Caches(model).lengthIn(dims);
   for (const sparse_opt_tensor_info &input : model.getInputs()) {
     NpyArray array{input.name, input.element_type, {}, {}};
     int64_t bytes = elementSize(input.element_type);
@@ -216,7 +265,7 @@ std::vector<NpyArray> sparse_opt::tool::makeInputs(const ModelFile &model,
     std::optional<int64_t> bound;
     if (bounds)
       bound = bounds->getInteger(input.name);
-    Filler(random, padding).fill(array, bound);
+    Filler(random, padding, past).fill(array, bound);
     arrays.push_back(std::move(array));
   }
   return arrays;

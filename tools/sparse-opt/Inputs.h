@@ -12,16 +12,22 @@ namespace sparse_opt::tool {
 /// A value for each symbolic dim.
 using DimValues = std::map<std::string, int64_t>;
 
-/// The model's symbols in order of appearance in its inputs.
+/// The model's symbols in order of appearance in its inputs, then the length of
+/// caches that it keeps.
 std::vector<std::string> symbolNames(const ModelFile &model);
 
 /// "input_ids:1x128", "batch=1,sequence=128" or, for symbols in order,
-/// "1x128". Symbols left out are 1.
+/// "1x128". Symbols left out are 1, the length of caches 0, and sizes that
+/// others decide ("past + sequence") what those make them.
 llvm::Expected<DimValues> parseShape(llvm::StringRef text,
                                      const ModelFile &model);
 
-/// The first symbol, which most models call their batch, and all others.
+/// The first symbol, which most models call their batch, and all others; what
+/// is decided as above.
 DimValues defaultShape(const ModelFile &model, int64_t first, int64_t others);
+
+/// Sizes of inputs that others decide.
+void setDecidedSizes(DimValues &dims, const ModelFile &model);
 
 /// "1x128".
 std::string shapeText(const DimValues &dims, const ModelFile &model);

@@ -146,7 +146,9 @@ static int inspectArtefact() {
   json::Object &object = *manifest.getAsObject();
   json::Array inputs = describeTensors(model->getInputs());
   json::Array outputs = describeTensors(model->getOutputs());
+  json::Array caches = describeTensors(model->getStates());
   if (flags.json) {
+    object["caches"] = std::move(caches);
     object["inputs"] = std::move(inputs);
     object["outputs"] = std::move(outputs);
     outs() << formatv("{0:2}\n", manifest);
@@ -157,6 +159,8 @@ static int inspectArtefact() {
     printAccuracy(*accuracy);
   printTensors("inputs", inputs);
   printTensors("outputs", outputs);
+  if (!caches.empty())
+    printTensors("caches in the instance", caches);
   if (const json::Array *blocks = object.getArray("blocks"))
     printBlocks(*blocks);
   return Done;

@@ -141,8 +141,11 @@ Expected<TypeMeasurement> sparse_opt::tool::measureBf16(
   auto arrays = inputsFor(*exact.file, inputs, shape, result);
   if (!arrays)
     return arrays.takeError();
-  exact.instance->bind(*arrays);
-  narrow.instance->bind(*arrays);
+  for (Candidate *candidate : {&exact, &narrow}) {
+    if (Error error = candidate->instance->fill({}))
+      return std::move(error);
+    candidate->instance->bind(*arrays);
+  }
   if (options.progress)
     options.progress("measuring bf16 against f32");
   constexpr unsigned warmUps = 2, turns = 15;

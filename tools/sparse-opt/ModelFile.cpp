@@ -57,6 +57,14 @@ ArrayRef<sparse_opt_tensor_info> ModelFile::getOutputs() const {
   return {infos, count};
 }
 
+ArrayRef<sparse_opt_tensor_info> ModelFile::getStates() const {
+  if (api->size <= offsetof(sparse_opt_api, states))
+    return {};
+  uint32_t count = 0;
+  const sparse_opt_tensor_info *infos = api->states(api->model, &count);
+  return {infos, count};
+}
+
 json::Value ModelFile::getManifest() const {
   Expected<json::Value> manifest = json::parse(api->manifest(api->model));
   if (manifest)
@@ -95,7 +103,30 @@ void Instance::bind(ArrayRef<NpyArray> arrays) {
                       array.data.size()});
 }
 
+Error Instance::fill(ArrayRef<std::vector<NpyArray>> runs) {
+  if (!keepsCaches())
+    return Error::success();
+  keptLength.reset();
+  const sparse_opt_api &api = model->getApi();
+  if (api.state_truncate(handle.get(), 0) != SPARSE_OPT_OK)
+    return lastError();
+  for (const std::vector<NpyArray> &arrays : runs) {
+    bind(arrays);
+    if (Error error = run())
+      return error;
+  }
+  inputs.clear();
+  uint64_t length = 0;
+  if (api.state_length(handle.get(), &length, nullptr) != SPARSE_OPT_OK)
+    return lastError();
+  keptLength = length;
+  return Error::success();
+}
+
 Error Instance::run() {
+  if (keptLength && model->getApi().state_truncate(handle.get(), *keptLength) !=
+                        SPARSE_OPT_OK)
+    return lastError();
   outputs.clear();
   for (const sparse_opt_tensor_info &info : model->getOutputs())
     outputs.push_back({info.name, 0, 0, nullptr, nullptr, 0});

@@ -10,6 +10,7 @@
 #include "llvm/Support/Error.h"
 #include "llvm/Support/JSON.h"
 #include <memory>
+#include <optional>
 
 namespace sparse_opt::tool {
 
@@ -25,6 +26,8 @@ public:
   const sparse_opt_api &getApi() const { return *api; }
   llvm::ArrayRef<sparse_opt_tensor_info> getInputs() const;
   llvm::ArrayRef<sparse_opt_tensor_info> getOutputs() const;
+  /// Caches that instances keep.
+  llvm::ArrayRef<sparse_opt_tensor_info> getStates() const;
   /// The parsed manifest; null when it is malformed.
   llvm::json::Value getManifest() const;
   /// What it computes in: "f32" or "bf16".
@@ -47,6 +50,10 @@ public:
   static llvm::Expected<Instance> create(const ModelFile &model,
                                          unsigned threads);
 
+  /// Caches are emptied, then filled by runs on these inputs; each run that
+  /// follows begins with what is in them then. Nothing for models without.
+  llvm::Error fill(llvm::ArrayRef<std::vector<NpyArray>> runs);
+  bool keepsCaches() const { return !model->getStates().empty(); }
   /// Fixes the inputs of the runs that follow.
   void bind(llvm::ArrayRef<NpyArray> inputs);
   llvm::Error run();
@@ -72,6 +79,7 @@ private:
   const ModelFile *model;
   Handle handle;
   std::vector<sparse_opt_tensor> inputs, outputs;
+  std::optional<uint64_t> keptLength; // of caches, before each run
 };
 
 /// The arrays of `path`; a lone .npy gets the name of the only input.

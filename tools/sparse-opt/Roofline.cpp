@@ -182,6 +182,8 @@ sparse_opt::tool::measureRoofline(const ModelFile &model, Instance &instance,
       object ? findLaunches(*object, target) : nullptr;
   if (!launches)
     return makeError(model.getPath() + ": doesn't say what its kernels are");
+  if (Error error = instance.fill(benchCase.fills))
+    return std::move(error);
   instance.bind(benchCase.inputs);
   std::vector<TimedRun> timed;
   std::vector<double> plain;

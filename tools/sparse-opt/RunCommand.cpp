@@ -13,9 +13,9 @@ static cl::SubCommand command("run", "run a compiled model on .npz files");
 namespace {
 struct Flags {
   cl::opt<std::string> model{cl::Positional, cl::Required, cl::sub(command)};
-  cl::opt<std::string> inputs{"inputs", cl::sub(command),
-                              cl::value_desc("in.npz"),
-                              cl::desc("the model's inputs, by name")};
+  cl::list<std::string> inputs{
+      "inputs", cl::sub(command), cl::value_desc("in.npz"),
+      cl::desc("the inputs, by name; of several runs if it repeats")};
   cl::opt<std::string> output{"o", cl::sub(command), cl::value_desc("out.npz"),
                               cl::desc("where the outputs go")};
   cl::opt<unsigned> threads{"threads", cl::sub(command), cl::value_desc("N"),
@@ -32,15 +32,20 @@ static Error runModel() {
   Expected<ModelFile> model = ModelFile::open(flags.model, flags.entry);
   if (!model)
     return model.takeError();
-  Expected<std::vector<NpyArray>> inputs = readInputs(flags.inputs, *model);
-  if (!inputs)
-    return inputs.takeError();
+  if (flags.inputs.size() > 1 && model->getStates().empty())
+    return makeError("--inputs is given " + Twine(flags.inputs.size()) +
+                     " times, but the model keeps no caches between runs");
   Expected<Instance> instance = Instance::create(*model, flags.threads);
   if (!instance)
     return instance.takeError();
-  instance->bind(*inputs);
-  if (Error error = instance->run())
-    return error;
+  for (const std::string &path : flags.inputs) {
+    Expected<std::vector<NpyArray>> inputs = readInputs(path, *model);
+    if (!inputs)
+      return inputs.takeError();
+    instance->bind(*inputs);
+    if (Error error = instance->run())
+      return error;
+  }
   std::string error =
       writeNpz(flags.output, instance->getResults(), flags.deflate);
   return error.empty() ? Error::success() : makeError(error);

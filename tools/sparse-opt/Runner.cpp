@@ -11,11 +11,35 @@ using namespace llvm;
 using namespace sparse_opt;
 using namespace sparse_opt::tool;
 
-Error Runner::bind(const std::vector<NpyArray> &inputs) {
+Expected<std::vector<NpyArray>>
+Runner::resultsFor(const std::vector<NpyArray> &inputs) {
+  if (!peer)
+    instance->bind(inputs);
+  else if (Error error = peer->bind(inputs))
+    return std::move(error);
+  return getResults();
+}
+
+Error Runner::bind(const BenchCase &benchCase, const Caches &caches) {
   times.clear();
+  passed = benchCase.inputs;
+  if (instance && instance->keepsCaches()) {
+    if (Error error = instance->fill(benchCase.fills))
+      return error;
+  } else if (!caches.empty()) {
+    std::vector<NpyArray> cached = caches.none(benchCase.dims);
+    for (std::vector<NpyArray> inputs : benchCase.fills) {
+      inputs.insert(inputs.end(), cached.begin(), cached.end());
+      auto results = resultsFor(inputs);
+      if (!results)
+        return results.takeError();
+      cached = caches.passedOn(std::move(*results));
+    }
+    passed.insert(passed.end(), cached.begin(), cached.end());
+  }
   if (peer)
-    return peer->bind(inputs);
-  instance->bind(inputs);
+    return peer->bind(passed);
+  instance->bind(passed);
   return Error::success();
 }
 

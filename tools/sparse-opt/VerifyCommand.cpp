@@ -4,6 +4,7 @@
 // it) and against plain loops compiled from the same ONNX file; then each FFN
 // block alone, compiled as in the model, on the inputs it gets in the plain
 // run, so that errors of earlier layers don't hide or feign one.
+#include "Caches.h"
 #include "Cli.h"
 #include "Compare.h"
 #include "Inputs.h"
@@ -57,6 +58,17 @@ struct Flags {
                              cl::desc("the model's entry function")};
 } flags;
 
+/// One run of the model. Those with caches in the instance go on from the run
+/// before.
+struct Step {
+  std::vector<NpyArray> inputs, ours;
+  std::string name; // where there are several
+};
+
+/// How a reference runs on some inputs.
+using RunReference = function_ref<Expected<std::vector<NpyArray>>(
+    const std::vector<NpyArray> &)>;
+
 /// Prints and counts comparisons.
 class Verifier {
 public:
@@ -70,15 +82,19 @@ private:
   ModelFile model;
   ErrorLimit limit;
   mlir::MLIRContext &context;
-  std::vector<NpyArray> inputs, ours;
+  std::vector<Step> steps;
+  DimValues dims; // of the first
   json::Array rows;
   unsigned compared = 0, beyond = 0;
   Progress progress;
 
-  Error makeInputsAndRun();
+  Error makeSteps();
+  Error runSteps();
+  Error compareSteps(StringRef what, RunReference run,
+                     std::vector<NpyArray> *first = nullptr);
   std::string target;
   void compare(StringRef what, const NpyArray &array,
-               const std::vector<NpyArray> &reference);
+               const std::vector<NpyArray> &reference, StringRef step = "");
   Error againstOnnxRuntime();
   Error againstLoops();
   Error compareBlocks(mlir::OwningOpRef<mlir::ModuleOp> blocks,
@@ -86,49 +102,94 @@ private:
 };
 } // namespace
 
-Error Verifier::makeInputsAndRun() {
-  if (flags.inputs.empty()) {
-    Expected<DimValues> dims = flags.shape.empty()
-                                   ? defaultShape(model, 3, 7)
-                                   : parseShape(flags.shape, model);
-    if (!dims)
-      return dims.takeError();
-    inputs = makeInputs(model, *dims, flags.seed, /*padding=*/true);
-  } else {
+/// What is given, or made up. A model that keeps caches makes two more steps,
+/// of one row where rows can be counted.
+Error Verifier::makeSteps() {
+  if (!flags.inputs.empty()) {
     Expected<std::vector<NpyArray>> read = readInputs(flags.inputs, model);
     if (!read)
       return read.takeError();
-    inputs = std::move(*read);
+    dims = dimsOf(*read, model).value_or(DimValues());
+    steps.push_back({std::move(*read), {}, ""});
+    return Error::success();
   }
+  Expected<DimValues> shape = flags.shape.empty()
+                                  ? defaultShape(model, 3, 7)
+                                  : parseShape(flags.shape, model);
+  if (!shape)
+    return shape.takeError();
+  dims = *shape;
+  Caches caches(model);
+  if (caches.lengthIn(dims) != 0)
+    return makeError("--shape: verify begins with empty caches");
+  steps.push_back(
+      {makeInputs(model, dims, flags.seed, /*padding=*/true), {}, ""});
+  for (unsigned i = 1; i < 3 && !caches.empty(); ++i) {
+    shape = caches.nextStep(*shape);
+    if (!shape)
+      return shape.takeError();
+    setDecidedSizes(*shape, model);
+    steps.push_back(
+        {makeInputs(model, *shape, flags.seed + i, /*padding=*/false),
+         {},
+         " behind " + std::to_string(caches.lengthIn(*shape))});
+  }
+  return Error::success();
+}
+
+Error Verifier::runSteps() {
   Expected<Instance> instance = Instance::create(model, flags.threads);
   if (!instance)
     return instance.takeError();
   target = instance->getTarget().str();
-  instance->bind(inputs);
-  if (Error error = instance->run())
-    return error;
-  ours = instance->getResults();
+  for (Step &step : steps) {
+    instance->bind(step.inputs);
+    if (Error error = instance->run())
+      return error;
+    step.ours = instance->getResults();
+  }
+  return Error::success();
+}
+
+/// The reference makes the same steps, with its own caches from one to the
+/// next. `first` gets its results of the first.
+Error Verifier::compareSteps(StringRef what, RunReference run,
+                             std::vector<NpyArray> *first) {
+  Caches caches(model);
+  std::vector<NpyArray> passed = caches.none(dims);
+  for (const Step &step : steps) {
+    std::vector<NpyArray> inputs = step.inputs;
+    inputs.insert(inputs.end(), passed.begin(), passed.end());
+    auto results = run(inputs);
+    if (!results)
+      return results.takeError();
+    for (const NpyArray &array : step.ours)
+      compare(what, array, *results, step.name);
+    if (first && &step == &steps.front())
+      *first = *results;
+    passed = caches.passedOn(std::move(*results));
+  }
   return Error::success();
 }
 
 void Verifier::compare(StringRef what, const NpyArray &array,
-                       const std::vector<NpyArray> &reference) {
+                       const std::vector<NpyArray> &reference, StringRef step) {
+  std::string name = array.name + step.str();
   const NpyArray *other = findArray(reference, array.name);
   progress.clear();
   if (!other)
     return;
   ++compared;
-  json::Object row{{"against", what}, {"name", array.name}};
+  json::Object row{{"against", what}, {"name", name}};
   Expected<Differences> differences = compareArrays(array, *other);
   bool ok = false;
   if (differences) {
     ok = limit.holds(*differences);
     outs() << formatv("{0,-12} {1,-44} {2,9:e1} {3,9:e1} {4,9:e1} {5,9:e1} "
                       "{6,9:e1}  {7}\n",
-                      what, array.name, differences->maxAbs,
-                      differences->relMean, differences->relP99,
-                      differences->relMax, differences->cos,
-                      ok ? "ok" : "BEYOND");
+                      what, name, differences->maxAbs, differences->relMean,
+                      differences->relP99, differences->relMax,
+                      differences->cos, ok ? "ok" : "BEYOND");
     row["errors"] = differences->toJson();
   } else {
     std::string text = toString(differences.takeError());
@@ -149,14 +210,13 @@ Error Verifier::againstOnnxRuntime() {
            << toString(peer.takeError()) << '\n';
     return Error::success();
   }
-  if (Error error = (*peer)->bind(inputs))
-    return error;
-  auto results = (*peer)->getResults();
-  if (!results)
-    return results.takeError();
-  for (const NpyArray &array : ours)
-    compare("onnxruntime", array, *results);
-  return Error::success();
+  auto run = [&](const std::vector<NpyArray> &inputs)
+      -> Expected<std::vector<NpyArray>> {
+    if (Error error = (*peer)->bind(inputs))
+      return std::move(error);
+    return (*peer)->getResults();
+  };
+  return compareSteps("onnxruntime", run);
 }
 
 /// The whole model as plain loops, with every block's input and output.
@@ -178,12 +238,13 @@ Error Verifier::againstLoops() {
   if (!reference)
     return makeError("the reference can't be compiled");
   progress.step("running plain loops");
-  auto results = reference->run(inputs);
-  if (!results)
-    return results.takeError();
-  for (const NpyArray &array : ours)
-    compare("loops", array, *results);
-  return compareBlocks(std::move(blocks), *results);
+  std::vector<NpyArray> taps;
+  auto run = [&](const std::vector<NpyArray> &inputs) {
+    return reference->run(inputs);
+  };
+  if (Error error = compareSteps("loops", run, &taps))
+    return error;
+  return compareBlocks(std::move(blocks), taps);
 }
 
 /// `taps` has "<block>:x" and "<block>:y" of the plain run.
@@ -223,7 +284,9 @@ Error Verifier::compareBlocks(mlir::OwningOpRef<mlir::ModuleOp> blocks,
 }
 
 int Verifier::run() {
-  if (Error error = makeInputsAndRun())
+  if (Error error = makeSteps())
+    return fail(std::move(error));
+  if (Error error = runSteps())
     return fail(std::move(error));
   outs() << formatv("{0,-12} {1,-44} {2,9} {3,9} {4,9} {5,9} {6,9}\n",
                     "against", "output", "max abs", "rel mean", "rel p99",

@@ -13,6 +13,8 @@
 namespace sparse_opt {
 /// Inputs, outputs, states, symbols (no manifest). Nothing after a diagnostic.
 std::optional<ModelDescription> describeModel(mlir::ModuleOp module);
+/// The types that states have at stage `vector`, which may be narrower.
+void updateStates(mlir::ModuleOp module, ModelDescription &description);
 /// What the manifest says of the states of --kernel-bind-states; may be empty.
 llvm::json::Object describeStates(mlir::ModuleOp module);
 
@@ -22,6 +24,11 @@ llvm::json::Object describeBounds(mlir::ModuleOp module);
 /// The kernels of a target at the end of stage `vector`, in the order in which
 /// their launches are numbered: name, and what --kernel-describe-work found.
 llvm::json::Array describeKernels(mlir::ModuleOp module);
+
+/// Names of kernels in such a list for a target that only copy, as many bytes
+/// as the symbol `length` says.
+std::vector<std::string> copiesOf(llvm::StringRef length,
+                                  const llvm::json::Value &group);
 
 /// One block for the manifest and `inspect --json`.
 llvm::json::Object describeBlock(const FfnBlockReport &block);

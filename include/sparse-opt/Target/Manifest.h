@@ -27,9 +27,9 @@ struct ManifestInfo {
   /// Of index inputs: values are below; {"input_ids": 30522}.
   llvm::json::Object inputBounds;
   /// {"length": "past", "after": "past+sequence", "sizes": {"total":
-  /// "past+sequence"}, "list": [{"input": ..., "output": ...}]}: the caches
-  /// that instances keep, sizes of inputs that their length decides. May be
-  /// empty.
+  /// "past+sequence"}, "list": [{"input": ..., "output": ..., "type": 1}]}:
+  /// the caches that instances keep, as the ONNX graph has them, and sizes of
+  /// inputs that their length decides. May be empty.
   llvm::json::Object states;
   /// Of the products of one run, a polynomial in the symbols; may be empty.
   std::string multiplyAdds;

@@ -276,4 +276,21 @@ def KernelShortenActivations : Pass<"kernel-shorten-activations"> {
                            "mlir::math::MathDialect"];
 }
 
+def KernelNarrowStates : Pass<"kernel-narrow-states", "mlir::ModuleOp"> {
+  let summary = "Caches in bf16 that are rounded whenever they are read";
+  let description = [{
+    A state of `--kernel-bind-states` in f32 whose readers all round it to bf16
+    (`--kernel-narrow-types` made them) holds bf16: its rows are rounded as they
+    come in. Results stay the same bits; runs round as many rows as they
+    append, and the cache takes half the memory. A state that is read otherwise
+    stays.
+    Example: `test/Transforms/kernel-narrow-states.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numNarrowed", "narrowed", "Caches in bf16">];
+  let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::linalg::LinalgDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 #endif
