@@ -129,6 +129,22 @@ static bool mentions(const DimExpr &expr, StringRef symbol) {
   return llvm::is_contained(names, symbol);
 }
 
+/// a and b of a - b: past + n and other + n are equal when past and other are.
+static std::optional<std::pair<DimExpr, DimExpr>>
+differenceOfSymbols(const DimExpr &difference) {
+  ArrayRef<DimTerm> terms = difference.getTerms();
+  auto isSymbol = [](const DimTerm &term) {
+    return term.factors.size() == 1 &&
+           term.factors.front()->kind == DimAtom::Symbol;
+  };
+  if (terms.size() != 2 || !isSymbol(terms[0]) || !isSymbol(terms[1]) ||
+      std::abs(terms[0].coefficient) != 1 ||
+      terms[0].coefficient != -terms[1].coefficient)
+    return std::nullopt;
+  return std::pair(DimExpr::symbol(terms[0].factors.front()->text),
+                   DimExpr::symbol(terms[1].factors.front()->text));
+}
+
 void SymbolicShapes::assumeEqual(const DimExpr &a, const DimExpr &b,
                                  Operation *op) {
   // A branch that isn't taken promises nothing.
@@ -147,6 +163,8 @@ void SymbolicShapes::assumeEqual(const DimExpr &a, const DimExpr &b,
     return addEqual(*right, lhs, op);
   if (left && !mentions(rhs, *left))
     return addEqual(*left, rhs, op);
+  if (auto symbols = differenceOfSymbols(lhs - rhs))
+    return assumeEqual(symbols->first, symbols->second, op);
   if (llvm::none_of(assumptions, [&](const SizeAssumption &known) {
         return (known.lhs == lhs && known.rhs == rhs) ||
                (known.lhs == rhs && known.rhs == lhs);

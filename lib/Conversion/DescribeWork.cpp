@@ -229,9 +229,20 @@ Work describeLinalg(linalg::LinalgOp op) {
   return work;
 }
 
+/// True for a view of a buffer that the instance keeps.
+bool isOfState(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
+    buffer = view.getViewSource();
+  auto argument = dyn_cast<BlockArgument>(buffer);
+  auto func = argument
+                  ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
+                  : nullptr;
+  return func && func.getArgAttr(argument.getArgNumber(), "kernel.state");
+}
+
 Work describeCopy(memref::CopyOp op) {
   Work work;
-  work.kind = "copy";
+  work.kind = isOfState(op.getSource()) ? "copy of a cache" : "copy";
   work.touch(op.getSource(), DimExpr(1), op);
   work.touch(op.getTarget(), DimExpr(1), op);
   return work;

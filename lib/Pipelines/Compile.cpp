@@ -176,11 +176,9 @@ void Compilation::noteKernels() {
     same->getAsObject()->getArray("targets")->push_back(
         clone.target->name.str());
   }
-  if (auto length = manifest.states.getString("length"))
-    for (const std::string &name : copiesOf(*length, manifest.kernels.front()))
-      emitRemark(UnknownLoc::get(&context))
-          << "each run copies a cache at '" << name
-          << "': what reads it takes no part of a larger buffer";
+  for (const std::string &name : cacheCopies(manifest.kernels.front()))
+    emitRemark(UnknownLoc::get(&context))
+        << "each run copies a cache at '" << name << "'";
 }
 
 LogicalResult Compilation::runStage(const Stage &stage) {

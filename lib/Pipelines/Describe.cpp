@@ -7,7 +7,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
-#include "sparse-opt/Analysis/DimExpr.h"
 #include "sparse-opt/Conversion/Work.h"
 #include "sparse-opt/Runtime/ModelAbi.h"
 #include "llvm/ADT/STLExtras.h"
@@ -235,18 +234,13 @@ llvm::json::Array sparse_opt::describeKernels(ModuleOp module) {
   return kernels;
 }
 
-std::vector<std::string> sparse_opt::copiesOf(StringRef length,
-                                              const llvm::json::Value &group) {
+std::vector<std::string>
+sparse_opt::cacheCopies(const llvm::json::Value &group) {
   std::vector<std::string> names;
   const llvm::json::Object &object = *group.getAsObject();
   for (const llvm::json::Value &value : *object.getArray("launches")) {
     const llvm::json::Object &kernel = *value.getAsObject();
-    auto bytes = kernel.getString("bytes");
-    auto expr = bytes ? DimExpr::parse(*bytes) : std::nullopt;
-    SmallVector<std::string> symbols;
-    if (expr && kernel.getString("kind") == StringRef("copy"))
-      expr->collectSymbols(symbols);
-    if (llvm::is_contained(symbols, length.str()))
+    if (kernel.getString("kind") == StringRef("copy of a cache"))
       names.push_back(kernel.getString("name").value_or("").str());
   }
   return names;

@@ -25,10 +25,8 @@ llvm::json::Object describeBounds(mlir::ModuleOp module);
 /// their launches are numbered: name, and what --kernel-describe-work found.
 llvm::json::Array describeKernels(mlir::ModuleOp module);
 
-/// Names of kernels in such a list for a target that only copy, as many bytes
-/// as the symbol `length` says.
-std::vector<std::string> copiesOf(llvm::StringRef length,
-                                  const llvm::json::Value &group);
+/// Names of kernels in such a list for a target that copy a cache.
+std::vector<std::string> cacheCopies(const llvm::json::Value &group);
 
 /// One block for the manifest and `inspect --json`.
 llvm::json::Object describeBlock(const FfnBlockReport &block);
