@@ -143,21 +143,21 @@ LogicalResult ProductOp::verify() {
   auto weight = cast<ShapedType>(getWeight().getType());
   auto out = cast<ShapedType>(getOut().getType());
   // (C1)
-  bool isBf16 = x.getElementType().isBF16();
   if (x.getRank() != 2 || out.getRank() != 2 || x.isDynamicDim(1) ||
       out.isDynamicDim(1))
     return emitOpError("needs R x K, packed K x N and R x N with K, N static");
   int64_t k = x.getDimSize(1), n = out.getDimSize(1);
-  RankedTensorType packed = packedWeightType(k, n, x.getElementType());
+  RankedTensorType packed = packedWeightType(k, n, weight.getElementType());
   if (weight.getShape() != packed.getShape())
     return emitOpError("weight is ")
            << weight << ", expected the shape of " << packed;
   if (failed(verifyCompatibleDims({x.getDimSize(0), out.getDimSize(0)})))
     return emitOpError("x and out differ in rows");
   // (C2)
-  if (x.getElementType() != weight.getElementType() ||
-      !(isBf16 || x.getElementType().isF32()))
-    return emitOpError("x and weight must both hold f32 or both bf16");
+  Type left = x.getElementType(), right = weight.getElementType();
+  if (!(left.isF32() || left.isBF16()) ||
+      !(right.isF32() || right.isBF16() || right.isSignlessInteger(8)))
+    return emitOpError("x must hold f32 or bf16, and weight f32, bf16 or i8");
   // (C3)
   for (unsigned i = 0, e = getExtras().size(); i != e; ++i)
     if (failed(verifyProductExtra(*this, i, out)))

@@ -26,13 +26,14 @@ def ProductOp : KernelOp<"product", [
     `out[r, n] = epilogue(sum_k x[r, k] * w[n / P, k, n mod P], extras...)`
     The weight is packed in panels of P = 16 outputs; of bf16 `w[n / P, k / 2,
     n mod P, k mod 2]`, in pairs along K. Columns past N and a k past an odd K
-    hold zeros. Products of bf16 are summed in f32. The region gets
-    the f32 accumulator and one scalar per extra and yields the output's
-    scalar. Values of the surrounding function are visible in it.
+    hold zeros. Integers count as they are; scales are the epilogue's. Sums are
+    f32. The region gets the f32 accumulator and one scalar per extra and
+    yields the output's scalar. Values of the surrounding function are visible
+    in it.
 
     (C1) `x` is `R x K`, `weight` is `ceil(N / P) x K x P`, of bf16
     `ceil(N / P) x ceil(K / 2) x P x 2`, `out` is `R x N`; all but R is static.
-    (C2) `x` and `weight` hold f32, or both bf16.
+    (C2) `x` holds f32 or bf16, `weight` f32, bf16 or i8.
     (C3) each extra is `R x N`, `N`, of rank 0, or a scalar.
     (C4) the region's arguments are f32 and the extras' element types; it
     yields one value of `out`'s element type.

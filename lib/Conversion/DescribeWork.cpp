@@ -120,6 +120,7 @@ class Work {
 public:
   StringRef kind;
   std::string shape, dtype = "f32";
+  std::string weightType; // of a product, where it isn't dtype
   Expr flops = DimExpr(0);
 
   /// `buffer` is read or written, in `trips` places when it's a slice that
@@ -159,6 +160,8 @@ public:
     attrs.push_back(builder.getNamedAttr("id", builder.getI64IntegerAttr(id)));
     add("kind", kind);
     add("dtype", dtype);
+    if (!weightType.empty())
+      add("weight_type", weightType);
     if (!shape.empty())
       add("shape", shape);
     if (flops)
@@ -269,13 +272,16 @@ Work describeRows(scf::ForallOp op) {
 }
 
 std::string typeName(Value buffer) {
-  return getElementTypeOrSelf(buffer.getType()).isBF16() ? "bf16" : "f32";
+  Type element = getElementTypeOrSelf(buffer.getType());
+  return element.isBF16() ? "bf16" : element.isInteger(8) ? "int8" : "f32";
 }
 
 Work describeProduct(kernel::ProductOp op) {
   Work work;
   work.kind = "product";
   work.dtype = typeName(op.getX());
+  if (std::string weights = typeName(op.getWeight()); weights != work.dtype)
+    work.weightType = weights;
   int64_t depth = cast<MemRefType>(op.getX().getType()).getDimSize(1);
   int64_t columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
   work.shape = std::to_string(depth) + "x" + std::to_string(columns);

@@ -12,6 +12,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "sparse-opt/Conversion/Passes.h"
+#include "sparse-opt/Pipelines/Stages.h"
 #include "sparse-opt/Target/TargetInfo.h"
 #include "sparse-opt/Transforms/Passes.h"
 
@@ -29,15 +30,19 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm, bool bf16) {
+void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm,
+                                             const StageOptions &options) {
   // 1. Sizes are expressions over the inputs' symbols.
   pm.addPass(createKernelBindSymbols());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // 2. Regions worth one kernel each; their weights are packed.
   pm.addPass(createKernelFormRegions());
-  if (bf16) {
-    pm.addPass(createKernelNarrowTypes());
+  if (options.operands != "f32" || options.weights != "f32") {
+    KernelNarrowTypesOptions types;
+    types.operands = options.operands;
+    types.weights = options.weights;
+    pm.addPass(createKernelNarrowTypes(types));
     pm.addPass(createKernelShortenActivations());
     pm.addPass(createKernelNarrowStates());
   }
@@ -105,8 +110,12 @@ void sparse_opt::buildLlvmPipeline(OpPassManager &pm) {
 
 namespace {
 struct SharedPipelineOptions : PassPipelineOptions<SharedPipelineOptions> {
-  Option<bool> bf16{*this, "bf16", llvm::cl::desc("compute in bf16"),
-                    llvm::cl::init(false)};
+  Option<std::string> operands{*this, "operands",
+                               llvm::cl::desc("of products: f32 or bf16"),
+                               llvm::cl::init("f32")};
+  Option<std::string> weights{*this, "weights",
+                              llvm::cl::desc("f32, bf16 or int8"),
+                              llvm::cl::init("f32")};
 };
 struct TargetPipelineOptions : PassPipelineOptions<TargetPipelineOptions> {
   Option<std::string> target{*this, "target",
@@ -119,7 +128,10 @@ void sparse_opt::registerCodegenPipelines() {
   PassPipelineRegistration<SharedPipelineOptions>(
       "kernel-shared-pipeline", "Stage vector, up to where targets part",
       [](OpPassManager &pm, const SharedPipelineOptions &options) {
-        buildSharedCodegenPipeline(pm, options.bf16);
+        StageOptions types;
+        types.operands = options.operands;
+        types.weights = options.weights;
+        buildSharedCodegenPipeline(pm, types);
       });
   PassPipelineRegistration<TargetPipelineOptions>(
       "kernel-target-pipeline", "Stage vector for one target",

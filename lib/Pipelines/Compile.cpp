@@ -56,8 +56,10 @@ private:
     return success();
   }
   StageOptions stageOptions() const {
-    return {options.dtype == "bf16", options.kvCache == "in-place"};
+    return {options.dtype, options.getWeightType(),
+            options.kvCache == "in-place"};
   }
+  bool isBf16() const { return options.dtype == "bf16"; }
   void progress(const Twine &step) {
     if (options.progress)
       options.progress(step.str());
@@ -83,11 +85,11 @@ private:
 
 LogicalResult Compilation::chooseTargets() {
   if (options.march == "all") {
-    targets = targetsFor(stageOptions().bf16);
+    targets = targetsFor(isBf16());
     return success();
   }
   const TargetInfo *target = options.march == "native"
-                                 ? hostTarget(stageOptions().bf16)
+                                 ? hostTarget(isBf16())
                                  : lookupTarget(options.march);
   if (!target && options.march == "native")
     return error() << "--march=native: this CPU has none of " << targetNames();
@@ -272,6 +274,7 @@ LogicalResult Compilation::describe() {
   for (const TargetInfo *target : targets)
     manifest.targets.push_back(target->name.str());
   manifest.dtype = options.dtype;
+  manifest.weightType = options.getWeightType();
   manifest.accuracy = options.accuracy;
   manifest.inputBounds = describeBounds(*model);
   manifest.states = describeStates(*model);

@@ -36,7 +36,7 @@ static void buildLinalg(OpPassManager &pm, const StageOptions &options) {
 }
 
 static void buildVector(OpPassManager &pm, const StageOptions &options) {
-  buildSharedCodegenPipeline(pm, options.bf16);
+  buildSharedCodegenPipeline(pm, options);
 }
 
 static void buildLlvm(OpPassManager &pm, const TargetInfo &) {

@@ -26,6 +26,7 @@ std::string buildManifest(ManifestInfo info) {
                       {"producer", json::fixUTF8(info.producer)},
                       {"opset", info.opset},
                       {"dtype", info.dtype},
+                      {"weight_type", info.weightType},
                       {"targets", list(info.targets)},
                       {"flags", list(info.flags)},
                       {"weight_bytes", static_cast<int64_t>(info.weightBytes)},

@@ -40,6 +40,8 @@ struct FormRegions : sparse_opt::impl::KernelFormRegionsBase<FormRegions> {
     for (linalg::GenericOp op : contractions)
       count(formProduct(op, weights, rewriter), numProducts,
             numPlainContractions);
+    // 3. One copy of what look-ups and products share.
+    numShared += weights.shareTables();
     numFreed += weights.freeUnused();
   }
 

@@ -7,6 +7,7 @@
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace sparse_opt {
 
@@ -85,13 +86,19 @@ public:
   mlir::Value pack(const Source &source, mlir::OpBuilder &builder,
                    mlir::Location loc);
 
-  /// Frees the memory of packed sources that no op refers to any more; returns
-  /// how many.
+  /// Look-ups of rows of a table that is packed as well, as embeddings are that
+  /// a model's last product shares, read the packed copy; returns how many
+  /// tables.
+  unsigned shareTables();
+
+  /// Frees the memory of packed sources, and of tables found in them, that no
+  /// op refers to any more; returns how many.
   unsigned freeUnused();
 
 private:
   mlir::ModuleOp module;
   llvm::SmallVector<std::pair<Source, mlir::ElementsAttr>> packed;
+  llvm::SmallSetVector<mlir::Attribute, 4> shared; ///< tables
 };
 
 /// Each returns success after a rewrite, which leaves what it replaced without

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // --kernel-narrow-types: products and attentions on bf16 operands, summed in
-// f32. What only such operands use is rounded where it is made; residual
-// streams, norms and softmax stay f32. Which instructions multiply bf16 is the
-// lowerings' matter.
+// f32, and weights in bf16 or int8 whatever the operands are. What only such
+// operands use is rounded where it is made; residual streams, norms and softmax
+// stay f32. Constants are NarrowWeights.cpp's; which instructions multiply what
+// is the lowerings' matter.
 #include "FormRegionsInternal.h"
+#include "NarrowWeights.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
-#include "mlir/IR/Matchers.h"
-#include "sparse-opt/Analysis/ConstantData.h"
 #include "sparse-opt/Transforms/Passes.h"
-#include "llvm/ADT/APFloat.h"
-#include "llvm/ADT/bit.h"
 
 namespace sparse_opt {
 #define GEN_PASS_DEF_KERNELNARROWTYPES
@@ -23,88 +19,6 @@ namespace sparse_opt {
 
 using namespace mlir;
 using namespace sparse_opt;
-using kernel::panelColumns;
-
-//===----------------------------------------------------------------------===//
-// Weights
-//===----------------------------------------------------------------------===//
-
-/// To nearest, ties to even; a NaN stays one.
-static uint16_t toBf16(float value) {
-  uint32_t bits = llvm::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffff) > 0x7f800000)
-    return (bits >> 16) | 0x40;
-  return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-}
-
-/// panels x K x P of f32 in pairs along K, the second of an odd K's last zero.
-static void pairUp(ArrayRef<float> packed, int64_t panels, int64_t k,
-                   uint16_t *out) {
-  for (int64_t panel = 0; panel < panels; ++panel)
-    for (int64_t pair = 0; pair < int64_t(llvm::divideCeil(k, 2)); ++pair)
-      for (int64_t column = 0; column < panelColumns; ++column)
-        for (int64_t i = 2 * pair; i < 2 * pair + 2; ++i)
-          *out++ = i < k
-                       ? toBf16(packed[(panel * k + i) * panelColumns + column])
-                       : 0;
-}
-
-/// An attribute of `type`, whose bytes `fill` writes.
-static TypedAttr makeNarrow(ElementsAttr original, RankedTensorType type,
-                            llvm::function_ref<void(uint16_t *)> fill) {
-  int64_t count = type.getNumElements();
-  AsmResourceBlob blob =
-      HeapAsmResourceBlob::allocate(count * sizeof(uint16_t), /*align=*/64);
-  fill(reinterpret_cast<uint16_t *>(blob.getMutableData().data()));
-  if (count <= 256) // small ones print where they are used
-    return DenseElementsAttr::getFromRawBuffer(type, blob.getData());
-  auto resource = dyn_cast<DenseResourceElementsAttr>(original);
-  StringRef name = resource ? resource.getRawHandle().getKey() : "weight";
-  return DenseResourceElementsAttr::get(type, (name + "_bf16").str(),
-                                        std::move(blob));
-}
-
-/// The packed f32 weight in bf16.
-static TypedAttr narrowWeight(ElementsAttr weight) {
-  auto type = cast<RankedTensorType>(weight.getType());
-  int64_t panels = type.getDimSize(0), k = type.getDimSize(1);
-  RankedTensorType narrow = kernel::packedWeightType(
-      k, panels * panelColumns, BFloat16Type::get(type.getContext()));
-  std::optional<ConstantData> data = getConstantData(weight);
-  assert(data && "a packed weight can be read");
-  std::vector<float> values(type.getNumElements());
-  for (auto [i, value] : llvm::enumerate(values))
-    std::memcpy(&value, data->bytes.data() + (data->splat ? 0 : i * 4), 4);
-  return makeNarrow(weight, narrow,
-                    [&](uint16_t *out) { pairUp(values, panels, k, out); });
-}
-
-/// A large f32 table that is only looked up, and its data.
-static std::optional<ConstantData> findTable(arith::ConstantOp constant,
-                                             int64_t minBytes) {
-  auto table = dyn_cast<DenseResourceElementsAttr>(constant.getValue());
-  if (!table || !table.getElementType().isF32() ||
-      table.getNumElements() * 4 < minBytes || constant->use_empty() ||
-      !llvm::all_of(constant->getUsers(), llvm::IsaPred<tensor::ExtractOp>))
-    return std::nullopt;
-  return getConstantData(table);
-}
-
-static TypedAttr narrowTable(ElementsAttr table, const ConstantData &data) {
-  auto type = cast<RankedTensorType>(table.getType());
-  RankedTensorType narrow = type.clone(BFloat16Type::get(type.getContext()));
-  return makeNarrow(table, narrow, [&](uint16_t *out) {
-    for (int64_t i = 0, e = type.getNumElements(); i < e; ++i) {
-      float value;
-      std::memcpy(&value, data.bytes.data() + (data.splat ? 0 : i * 4), 4);
-      out[i] = toBf16(value);
-    }
-  });
-}
-
-//===----------------------------------------------------------------------===//
-// The pass
-//===----------------------------------------------------------------------===//
 
 namespace {
 
@@ -112,16 +26,23 @@ struct NarrowTypes : sparse_opt::impl::KernelNarrowTypesBase<NarrowTypes> {
   using KernelNarrowTypesBase::KernelNarrowTypesBase;
 
   void runOnOperation() override {
+    if (failed(readOptions()))
+      return signalPassFailure();
     SmallVector<Operation *> regions;
     getOperation().walk([&](Operation *op) {
       if (isa<kernel::ProductOp, kernel::AttentionOp>(op) &&
           op->getNumResults() == 1)
         regions.push_back(op);
     });
+    // 1. Weights, one after the other, and what looks rows of them up.
+    narrowConstants(regions);
+    if (!narrowsOperands)
+      return;
+    // 2. Operands, then what is made for them alone.
     for (Operation *op : regions) {
       OpBuilder builder(op);
       if (auto product = dyn_cast<kernel::ProductOp>(op))
-        narrowOperands(product, builder);
+        narrowOperands(product);
       else
         narrowOperands(cast<kernel::AttentionOp>(op), builder);
     }
@@ -130,25 +51,65 @@ struct NarrowTypes : sparse_opt::impl::KernelNarrowTypesBase<NarrowTypes> {
         op->erase();
     for (Operation *op : regions)
       narrowResult(op);
-    SmallVector<arith::ConstantOp> constants;
-    getOperation().walk([&](arith::ConstantOp op) { constants.push_back(op); });
-    for (arith::ConstantOp op : constants)
-      if (std::optional<ConstantData> data = findTable(op, minTableBytes))
-        narrowLookups(op, *data);
-    freeUnused();
   }
 
 private:
-  void narrowOperands(kernel::ProductOp op, OpBuilder &builder) {
-    ElementsAttr weight;
-    if (!getElementTypeOrSelf(op.getX().getType()).isF32() ||
-        !matchPattern(op.getWeight(), m_Constant(&weight)))
+  LogicalResult readOptions() {
+    auto isKnown = [](StringRef type) {
+      return type == "f32" || type == "bf16";
+    };
+    if (!isKnown(operands) || !(isKnown(weights) || weights == "int8"))
+      return getOperation().emitError("there are operands of f32 and bf16, and "
+                                      "weights of f32, bf16 and int8");
+    narrowsOperands = operands == "bf16";
+    return success();
+  }
+
+  /// What the weights of products of `k` inputs and `n` neurons become; null:
+  /// they stay f32. Small ones stay in cache: int8 gains nothing there.
+  Type typeOf(int64_t k, int64_t n) {
+    Builder builder(&getContext());
+    if (weights == "int8" && k * n >= minInt8Elements)
+      return builder.getI8Type();
+    if (weights == "f32" || (weights == "int8" && !narrowsOperands))
+      return nullptr;
+    return builder.getBF16Type();
+  }
+
+  void narrowConstants(ArrayRef<Operation *> regions) {
+    WeightNarrower narrower(getOperation());
+    for (Operation *op : regions)
+      if (auto product = dyn_cast<kernel::ProductOp>(op))
+        narrowWeight(product, narrower);
+    Type type = typeOf(minInt8Elements, 1);
+    if (!type)
       return;
-    TypedAttr &narrow = weights[weight];
-    if (!narrow)
-      narrow = narrowWeight(weight);
-    op.getWeightMutable().assign(
-        arith::ConstantOp::create(builder, op.getLoc(), narrow));
+    SmallVector<arith::ConstantOp> constants;
+    getOperation().walk([&](arith::ConstantOp op) { constants.push_back(op); });
+    for (arith::ConstantOp op : constants)
+      numTables += narrower.narrowLookups(op, type, minTableBytes);
+  }
+
+  void narrowWeight(kernel::ProductOp op, WeightNarrower &narrower) {
+    if (!getElementTypeOrSelf(op.getX().getType()).isF32())
+      return;
+    int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
+    int64_t n = cast<ShapedType>(op.getOut().getType()).getDimSize(1);
+    Type type = typeOf(k, n);
+    if (!type)
+      return;
+    // What can't be int8 is as without it.
+    if (succeeded(narrower.narrowProduct(op, type)) ||
+        (narrowsOperands && succeeded(narrower.narrowProduct(
+                                op, BFloat16Type::get(&getContext())))))
+      ++numWeights;
+    else
+      ++numOtherWeights;
+  }
+
+  void narrowOperands(kernel::ProductOp op) {
+    if (!getElementTypeOrSelf(op.getX().getType()).isF32())
+      return;
     op.getXMutable().assign(narrowed(op.getX()));
     ++numProducts;
   }
@@ -161,28 +122,6 @@ private:
       operand->set(narrowed(operand->get()));
     roundYield(op.getProbability(), builder);
     ++numAttentions;
-  }
-
-  /// Look-ups in a bf16 copy, widened.
-  void narrowLookups(arith::ConstantOp constant, const ConstantData &data) {
-    auto table = cast<ElementsAttr>(constant.getValue());
-    TypedAttr &narrow = weights[table];
-    if (!narrow)
-      narrow = narrowTable(table, data);
-    OpBuilder builder(constant);
-    Value rounded =
-        arith::ConstantOp::create(builder, constant.getLoc(), narrow);
-    for (Operation *user : llvm::make_early_inc_range(constant->getUsers())) {
-      auto lookup = cast<tensor::ExtractOp>(user);
-      builder.setInsertionPoint(lookup);
-      Value element = tensor::ExtractOp::create(builder, lookup.getLoc(),
-                                                rounded, lookup.getIndices());
-      Value wide = arith::ExtFOp::create(builder, lookup.getLoc(),
-                                         builder.getF32Type(), element);
-      lookup.replaceAllUsesWith(wide);
-      lookup.erase();
-    }
-    ++numTables;
   }
 
   /// A region's yielded f32 becomes bf16.
@@ -256,28 +195,7 @@ private:
     ++numResults;
   }
 
-  /// The f32 weights' memory, once no op refers to them.
-  void freeUnused() {
-    llvm::SmallPtrSet<Attribute, 16> used;
-    getOperation().walk([&](Operation *op) {
-      if (auto constant = dyn_cast<arith::ConstantOp>(op))
-        if (constant->use_empty() && weights.contains(constant.getValue()))
-          return constant->erase();
-      for (NamedAttribute named : op->getAttrs())
-        used.insert(named.getValue());
-    });
-    for (auto &[weight, narrow] : weights) {
-      auto resource = dyn_cast<DenseResourceElementsAttr>(weight);
-      if (!resource || used.contains(weight))
-        continue;
-      auto handle = resource.getRawHandle();
-      handle.getManagerInterface(&getContext())
-          .getBlobManager()
-          .update(handle.getKey(), AsmResourceBlob());
-    }
-  }
-
-  llvm::MapVector<Attribute, TypedAttr> weights;
+  bool narrowsOperands = false;
   llvm::MapVector<Value, Value> narrow;
   llvm::SetVector<Operation *> moved;
 };

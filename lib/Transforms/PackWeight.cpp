@@ -2,9 +2,11 @@
 //
 // Constant weights in the panels that kernel.product reads: one packing for
 // all targets. The packed copy is a resource of its own; once nothing refers
-// to the original, its memory goes back.
+// to the original, its memory goes back. What reads rows of the original
+// (embeddings, whose table is the last product's weight) reads them there.
 #include "FormRegionsInternal.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -100,8 +102,71 @@ Value WeightPacker::pack(const Source &source, OpBuilder &builder,
   return arith::ConstantOp::create(builder, loc, cast<TypedAttr>(result));
 }
 
+/// True when row n of `table` is column n of the packed weight. Models store
+/// shared ones once, or one of them transposed.
+static bool holdsTable(ElementsAttr packed, ElementsAttr table,
+                       const WeightPacker::Source &source) {
+  ShapedType type = table.getShapedType();
+  if (!type.getElementType().isF32() ||
+      type.getShape() != ArrayRef<int64_t>({source.n, source.k}))
+    return false;
+  std::optional<ConstantData> rows = getConstantData(table),
+                              panels = getConstantData(packed);
+  if (!rows || !panels || rows->splat || panels->splat)
+    return false;
+  constexpr size_t size = sizeof(float);
+  const char *column = panels->bytes.data();
+  for (int64_t first = 0; first < source.n; first += panelColumns) {
+    int64_t count = std::min(panelColumns, source.n - first);
+    for (int64_t k = 0; k < source.k; ++k, column += panelColumns * size)
+      for (int64_t i = 0; i < count; ++i)
+        if (std::memcmp(rows->bytes.data() + ((first + i) * source.k + k) * size,
+                        column + i * size, size) != 0)
+          return false;
+  }
+  return true;
+}
+
+/// extract %table[n, k] -> extract %packed[n / P, k, n mod P]
+static void lookUpPacked(arith::ConstantOp table, ElementsAttr packed) {
+  OpBuilder builder(table);
+  Value panels = arith::ConstantOp::create(builder, table.getLoc(),
+                                           cast<TypedAttr>(packed));
+  for (Operation *user : llvm::make_early_inc_range(table->getUsers())) {
+    auto lookup = cast<tensor::ExtractOp>(user);
+    Location loc = lookup.getLoc();
+    builder.setInsertionPoint(lookup);
+    Value row = lookup.getIndices()[0], k = lookup.getIndices()[1];
+    Value width = arith::ConstantIndexOp::create(builder, loc, panelColumns);
+    Value panel = arith::DivUIOp::create(builder, loc, row, width);
+    Value column = arith::RemUIOp::create(builder, loc, row, width);
+    lookup.getTensorMutable().assign(panels);
+    lookup.getIndicesMutable().assign({panel, k, column});
+  }
+  table->erase();
+}
+
+unsigned WeightPacker::shareTables() {
+  SmallVector<arith::ConstantOp> tables;
+  mlir::ModuleOp(module).walk([&](arith::ConstantOp op) {
+    if (isa<DenseResourceElementsAttr>(op.getValue()) && !op->use_empty() &&
+        llvm::all_of(op->getUsers(), llvm::IsaPred<tensor::ExtractOp>))
+      tables.push_back(op);
+  });
+  for (arith::ConstantOp table : tables)
+    for (auto &[source, attribute] : packed) {
+      auto rows = cast<ElementsAttr>(table.getValue());
+      if (!holdsTable(attribute, rows, source))
+        continue;
+      lookUpPacked(table, attribute);
+      shared.insert(rows);
+      break;
+    }
+  return shared.size();
+}
+
 unsigned WeightPacker::freeUnused() {
-  llvm::SmallSetVector<Attribute, 16> unused;
+  llvm::SmallSetVector<Attribute, 16> unused(shared.begin(), shared.end());
   for (auto &[source, attribute] : packed)
     if (isa<DenseResourceElementsAttr>(source.attribute))
       unused.insert(source.attribute);

@@ -69,11 +69,14 @@ static const char *epilogueLines(Epilogue epilogue) {
 }
 
 std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue,
-                                    bool isBf16, bool isOutBf16) {
+                                    bool isBf16, bool isOutBf16,
+                                    const char *element) {
   int64_t panels = llvm::divideCeil(n, panelColumns);
+  llvm::StringRef type = element ? element : isBf16 ? "bf16" : "f32";
   std::string weight =
-      isBf16 ? llvm::formatv("{0}x{1}x16x2xbf16", panels, (k + 1) / 2).str()
-             : llvm::formatv("{0}x{1}x16xf32", panels, k).str();
+      type == "bf16"
+          ? llvm::formatv("{0}x{1}x16x2xbf16", panels, (k + 1) / 2).str()
+          : llvm::formatv("{0}x{1}x16x{2}", panels, k, type).str();
   return llvm::formatv(
       R"(func.func @f(%x: memref<?x{0}x{4}>, %w: memref<{2}>,
     %b: memref<{1}xf32>, %r: memref<?x{1}xf32>, %out: memref<?x{1}x{5}>)
@@ -200,6 +203,12 @@ std::vector<uint16_t> sparse_opt::packBf16(const std::vector<float> &weight,
                  2 +
              i % 2] = narrow[i * n + j];
   return packed;
+}
+
+std::vector<int8_t> sparse_opt::packInt8(const std::vector<float> &weight,
+                                         int64_t k, int64_t n) {
+  std::vector<float> packed = pack(weight, k, n);
+  return std::vector<int8_t>(packed.begin(), packed.end());
 }
 
 std::vector<uint16_t> sparse_opt::toBf16(const std::vector<float> &values) {

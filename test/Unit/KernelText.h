@@ -20,10 +20,11 @@ enum class Epilogue {
   QuickGelu
 };
 
-/// A function @f(x, weight, bias, residual, out) with one product; x and
-/// weight hold f32 or bf16, so does out.
+/// A function @f(x, weight, bias, residual, out) with one product; x holds f32
+/// or bf16, so does out, and weight what x holds or what is said.
 std::string productText(int64_t k, int64_t n, Epilogue epilogue,
-                        bool isBf16 = false, bool isOutBf16 = false);
+                        bool isBf16 = false, bool isOutBf16 = false,
+                        const char *weight = nullptr);
 
 /// How an attention's operands lie in memory.
 enum class Layout {
@@ -43,6 +44,9 @@ std::string attentionText(int64_t heads, int64_t d, int64_t e, Layout layout,
 std::vector<float> pack(const std::vector<float> &weight, int64_t k, int64_t n);
 std::vector<uint16_t> packBf16(const std::vector<float> &weight, int64_t k,
                                int64_t n);
+/// Of integers.
+std::vector<int8_t> packInt8(const std::vector<float> &weight, int64_t k,
+                             int64_t n);
 
 /// To nearest, ties to even, and back.
 std::vector<uint16_t> toBf16(const std::vector<float> &values);

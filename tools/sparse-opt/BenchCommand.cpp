@@ -232,10 +232,8 @@ void Bench::printRow(const BenchCase &benchCase, unsigned threads, double peak,
 
 /// What the variant in use multiplies with.
 Arithmetic Bench::arithmetic() const {
-  json::Value manifest = model.getManifest();
-  const json::Object *object = manifest.getAsObject();
-  bool isBf16 = object && object->getString("dtype") == StringRef("bf16");
-  return arithmeticOf(runners.front().instance->getTarget(), isBf16);
+  return arithmeticOf(runners.front().instance->getTarget(),
+                      model.getText("dtype") == "bf16");
 }
 
 Error Bench::measureCase(const BenchCase &benchCase, unsigned threads) {

@@ -37,6 +37,9 @@ struct Flags {
   cl::opt<std::string> dtype{
       "dtype", cl::sub(command), cl::value_desc("TYPE"), cl::init("f32"),
       cl::desc("f32, bf16 (lossy) or auto, the faster one")};
+  cl::opt<std::string> weightType{
+      "weight-type", cl::sub(command), cl::value_desc("TYPE"),
+      cl::desc("f32, bf16 or int8 (lossy); default: --dtype's")};
   cl::opt<std::string> kvCache{
       "kv-cache", cl::sub(command), cl::value_desc("KEEPER"),
       cl::init("caller"),
@@ -44,7 +47,7 @@ struct Flags {
   cl::opt<std::string> maxError{
       "max-error", cl::sub(command), cl::value_desc("LIMIT"),
       cl::init("rel:0.01"),
-      cl::desc("of bf16 to f32: rel:0.01 (default), cos:, abs:")};
+      cl::desc("to f32, of other types: rel:0.01 (default), cos:, abs:")};
   cl::opt<std::string> inputs{
       "inputs", cl::sub(command), cl::value_desc("in.npz"),
       cl::desc("what errors are measured on (default: made up)")};
@@ -126,6 +129,11 @@ static std::string checkFlags() {
   if (flags.dtype == "auto" && stage->kind != Stage::File)
     return "--dtype=auto measures artefacts; with --emit=" + flags.emit +
            " choose f32 or bf16";
+  if (!is_contained({"", "f32", "bf16", "int8"}, flags.weightType))
+    return "--weight-type=" + flags.weightType +
+           " is unknown; there are f32, bf16 and int8";
+  if (flags.dtype == "auto" && !flags.weightType.empty())
+    return "--dtype=auto has no --weight-type; choose f32 or bf16";
   if (stage->kind == Stage::File && (flags.output == "-"))
     return "--emit=" + flags.emit + " can't be printed; give -o a file";
   if (stage->kind == Stage::File && flags.output.empty())
@@ -140,6 +148,7 @@ static CompileOptions makeOptions(StepClock &clock) {
   options.emit = flags.emit;
   options.march = flags.march;
   options.dtype = flags.dtype;
+  options.weightType = flags.weightType;
   options.kvCache = flags.kvCache;
   options.entry = flags.entry;
   options.dumpStages = flags.dumpStages;
@@ -150,7 +159,8 @@ static CompileOptions makeOptions(StepClock &clock) {
   return options;
 }
 
-/// What bf16 costs and gains, measured; sets the type that `auto` stands for.
+/// What other types than f32 cost and gain, measured; sets the one that `auto`
+/// stands for.
 /// A status when the compilation ends here.
 static std::optional<int> chooseType(CompileOptions &options,
                                      StepClock &clock) {
@@ -159,33 +169,40 @@ static std::optional<int> chooseType(CompileOptions &options,
   Expected<ErrorLimit> limit = ErrorLimit::parse(flags.maxError);
   if (!limit)
     return fail(limit.takeError());
+  const bool isAuto = options.dtype == "auto";
+  if (isAuto)
+    options.dtype = "bf16";
+  const std::string types = typeText(options);
   Expected<TypeMeasurement> measured =
-      measureBf16(options, flags.inputs, flags.shape, *limit);
+      measureTypes(options, flags.inputs, flags.shape, *limit);
   clock.end();
-  if (!measured && options.dtype == "auto")
+  if (!measured && isAuto)
     return fail(measured.takeError());
   if (!measured) {
-    errs() << "sparse-opt: note: the error of bf16 was not measured: "
-           << toString(measured.takeError())
+    errs() << "sparse-opt: note: the error of " << types
+           << " was not measured: " << toString(measured.takeError())
            << "; --inputs=in.npz gives other inputs\n";
     return std::nullopt;
   }
   bool holds = limit->holds(measured->error);
-  outs() << formatv("bf16 to f32: {0:f2} times as fast here on one thread; "
+  outs() << formatv("{8} to f32: {0:f2} times as fast here on one thread; "
                     "error of '{1}': rel mean {2:e1}, p99 {3:e1}, cos {4:e1} "
                     "({5}); {6} {7}\n",
                     measured->speedup, measured->output,
                     measured->error.relMean, measured->error.relP99,
                     measured->error.cos, measured->inputs,
-                    holds ? "within" : "BEYOND", limit->str());
-  if (options.dtype == "auto")
+                    holds ? "within" : "BEYOND", limit->str(), types);
+  if (isAuto)
     options.dtype = holds && measured->speedup > 1.05 ? "bf16" : "f32";
   else if (!holds && flags.maxError.getNumOccurrences()) {
-    fail("--dtype=bf16 is beyond --max-error=" + flags.maxError);
+    fail((flags.weightType.empty() ? "--dtype=" + options.dtype
+                                   : "--weight-type=" + flags.weightType) +
+         " is beyond --max-error=" + flags.maxError);
     return Differs;
   }
-  outs() << "compiled in " << options.dtype << '\n';
-  if (options.dtype == "bf16")
+  outs() << "compiled in "
+         << (options.dtype == "f32" && isAuto ? "f32" : types) << '\n';
+  if (!typeText(options).empty())
     options.accuracy = measured->toJson();
   return std::nullopt;
 }
@@ -201,7 +218,7 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
 
   StepClock clock;
   CompileOptions options = makeOptions(clock);
-  if (options.dtype != "f32")
+  if (!typeText(options).empty())
     if (auto status = chooseType(options, clock))
       return *status;
   mlir::DialectRegistry registry;

@@ -21,13 +21,13 @@ json::Object TypeMeasurement::toJson() const {
 }
 
 namespace {
-/// The model in one type, ready to run.
+/// The model in some types, ready to run.
 struct Candidate {
   std::unique_ptr<ModelFile> file;
   std::unique_ptr<Instance> instance;
   std::vector<double> times; // seconds
 
-  Error open(CompileOptions options, const std::string &dtype);
+  Error open(CompileOptions options);
   Error run();
   double median() {
     llvm::sort(times);
@@ -36,23 +36,33 @@ struct Candidate {
 };
 } // namespace
 
-Error Candidate::open(CompileOptions options, const std::string &dtype) {
+std::string sparse_opt::tool::typeText(const CompileOptions &options) {
+  const std::string &weights = options.getWeightType();
+  if (options.dtype == weights)
+    return weights == "f32" ? "" : weights;
+  std::string text = weights + " weights";
+  return options.dtype == "f32" ? text : options.dtype + " with " + text;
+}
+
+Error Candidate::open(CompileOptions options) {
   SmallString<64> path;
   if (std::error_code code =
-          sys::fs::createTemporaryFile("sparse-opt-" + dtype, "so", path))
+          sys::fs::createTemporaryFile("sparse-opt-measure", "so", path))
     return makeError("no temporary file: " + code.message());
   // The library stays mapped without its name.
   llvm::scope_exit remove([&] { sys::fs::remove(path); });
   options.output = path.str().str();
   options.emit = "so";
   options.entry = "sparse_opt_model_v1";
-  options.dtype = dtype;
   options.march = "native";
   options.dumpStages.clear();
+  std::string types = typeText(options);
+  if (types.empty())
+    types = "f32";
   auto progress = options.progress;
   options.progress = [&](StringRef step) {
     if (progress)
-      progress((dtype + " to measure: " + step).str());
+      progress((types + " to measure: " + step).str());
   };
   {
     // A context of its own: it holds the weights until it goes.
@@ -61,7 +71,7 @@ Error Candidate::open(CompileOptions options, const std::string &dtype) {
     mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
     DiagnosticPrinter printer(&context, options.input);
     if (compileModel(context, options) != CompileStatus::Done)
-      return makeError("the model can't be compiled in " + dtype);
+      return makeError("the model can't be compiled in " + types);
   }
   Expected<ModelFile> opened = ModelFile::open(options.output, options.entry);
   if (!opened)
@@ -125,17 +135,19 @@ static Error compareResults(const Candidate &exact, const Candidate &narrow,
     }
   }
   if (result.output.empty())
-    return makeError("the model has no float output to measure bf16 by");
+    return makeError("the model has no float output to measure by");
   return Error::success();
 }
 
-Expected<TypeMeasurement> sparse_opt::tool::measureBf16(
+Expected<TypeMeasurement> sparse_opt::tool::measureTypes(
     const CompileOptions &options, const std::string &inputs,
     const std::string &shape, const ErrorLimit &limit) {
   Candidate exact, narrow;
-  if (Error error = exact.open(options, "f32"))
+  CompileOptions plain = options;
+  plain.dtype = plain.weightType = "f32";
+  if (Error error = exact.open(plain))
     return std::move(error);
-  if (Error error = narrow.open(options, "bf16"))
+  if (Error error = narrow.open(options))
     return std::move(error);
   TypeMeasurement result;
   auto arrays = inputsFor(*exact.file, inputs, shape, result);
@@ -147,7 +159,7 @@ Expected<TypeMeasurement> sparse_opt::tool::measureBf16(
     candidate->instance->bind(*arrays);
   }
   if (options.progress)
-    options.progress("measuring bf16 against f32");
+    options.progress("measuring " + typeText(options) + " against f32");
   constexpr unsigned warmUps = 2, turns = 15;
   for (unsigned turn = 0; turn < warmUps + turns; ++turn)
     for (Candidate *candidate : {&exact, &narrow}) {

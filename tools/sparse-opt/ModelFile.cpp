@@ -73,10 +73,10 @@ json::Value ModelFile::getManifest() const {
   return nullptr;
 }
 
-std::string ModelFile::getDtype() const {
+std::string ModelFile::getText(StringRef key) const {
   json::Value manifest = getManifest();
   const json::Object *object = manifest.getAsObject();
-  return object ? object->getString("dtype").value_or("f32").str() : "f32";
+  return object ? object->getString(key).value_or("").str() : "";
 }
 
 Expected<Instance> Instance::create(const ModelFile &model, unsigned threads) {

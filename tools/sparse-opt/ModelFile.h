@@ -30,8 +30,9 @@ public:
   llvm::ArrayRef<sparse_opt_tensor_info> getStates() const;
   /// The parsed manifest; null when it is malformed.
   llvm::json::Value getManifest() const;
-  /// What it computes in: "f32" or "bf16".
-  std::string getDtype() const;
+  /// A text of the manifest; "" when there is none. "dtype" is "f32" or "bf16",
+  /// "weight_type" those or "int8".
+  std::string getText(llvm::StringRef key) const;
 
 private:
   std::string path;

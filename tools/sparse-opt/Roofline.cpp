@@ -61,6 +61,8 @@ static std::string kindOf(const json::Object &kernel) {
     text += " " + shape->str();
   if (kernel.getString("dtype") == StringRef("bf16"))
     text += " bf16";
+  if (auto weights = kernel.getString("weight_type"))
+    text += " x " + weights->str();
   return text;
 }
 

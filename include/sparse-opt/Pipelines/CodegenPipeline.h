@@ -11,12 +11,13 @@ class OpPassManager;
 } // namespace mlir
 
 namespace sparse_opt {
+struct StageOptions;
 struct TargetInfo;
 
 /// From the end of stage `linalg`: regions, row loops, weights out of the IR.
-/// Still on tensors and the same for every target. With `bf16` products and
-/// attentions take bf16 operands.
-void buildSharedCodegenPipeline(mlir::OpPassManager &pm, bool bf16 = false);
+/// Still on tensors and the same for every target.
+void buildSharedCodegenPipeline(mlir::OpPassManager &pm,
+                                const StageOptions &options);
 
 /// Stage `vector` for one target: buffers, kernels, one arena, launches,
 /// `sparse_opt_plan_<target>` and `sparse_opt_run_<target>` (dashes of the

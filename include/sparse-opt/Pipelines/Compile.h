@@ -26,7 +26,8 @@ struct CompileOptions {
   std::string output;        ///< "-" prints IR
   std::string emit = "so";   ///< the last stage
   std::string march = "all"; ///< all, native, or a target's name
-  std::string dtype = "f32"; ///< of weights and activations: f32 or bf16
+  std::string dtype = "f32"; ///< of activations: f32 or bf16
+  std::string weightType;    ///< f32, bf16, int8, or empty: dtype's own
   /// Who keeps caches: the caller, as the ONNX graph says, or in-place, the
   /// instance.
   std::string kvCache = "caller";
@@ -37,6 +38,10 @@ struct CompileOptions {
   std::string allowExternal; ///< a further folder for external data
   unsigned jobs = 1;         ///< targets compiled at the same time
   bool timePasses = false;   ///< MLIR's report per pass, on stderr
+
+  const std::string &getWeightType() const {
+    return weightType.empty() ? dtype : weightType;
+  }
   /// Told the name of each step as it begins; may be empty.
   std::function<void(llvm::StringRef step)> progress;
 };

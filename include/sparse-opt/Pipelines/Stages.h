@@ -9,6 +9,7 @@
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
+#include <string>
 
 namespace mlir {
 class OpPassManager;
@@ -19,8 +20,9 @@ struct TargetInfo;
 
 /// What the user chose that passes of all targets depend on.
 struct StageOptions {
-  bool bf16 = false;          ///< --dtype
-  bool statesInPlace = false; ///< --kv-cache
+  std::string operands = "f32"; ///< of products and attentions: --dtype
+  std::string weights = "f32";  ///< --weight-type
+  bool statesInPlace = false;   ///< --kv-cache
 };
 
 struct Stage {

@@ -15,7 +15,8 @@ struct ManifestInfo {
   std::string modelHash; // of the ONNX file, `onnx.model_hash`
   std::string producer;  // `onnx.producer`, may be empty
   int64_t opset = 0;
-  std::string dtype = "f32";
+  std::string dtype = "f32";        // of activations
+  std::string weightType = "f32";   // f32, bf16 or int8
   llvm::json::Object accuracy;      // to f32, as measured; may be empty
   std::vector<std::string> targets; // as --march spells them, best first
   std::vector<std::string> flags;   // that change the code

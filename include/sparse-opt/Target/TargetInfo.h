@@ -30,9 +30,12 @@ struct TargetInfo {
     unsigned rows, panels;
   };
   Tile f32Tile, bf16Tile;
+  /// Of products of f32 by bf16 weights, widened in registers.
+  Tile wideTile;
   /// Tile of products with at most that many rows: weights stream fastest
-  /// through several panels at a time.
-  Tile thinTile;
+  /// through several panels at a time. Those of int8 through more: a panel's
+  /// sums are one chain of additions, each of which uses up fewer bytes.
+  Tile thinTile, thinInt8Tile;
   /// Bytes of second-level cache that one thread may fill with the rows of a
   /// product that it visits once per panel.
   unsigned rowCacheBytes;

@@ -199,7 +199,8 @@ def KernelFormRegions : Pass<"kernel-form-regions", "mlir::ModuleOp"> {
     its score. Rounding may differ by the order of constant factors. A
     contraction without a constant side or with a broadcast left side, and a
     softmax that is used otherwise, stay linalg. Packed originals that nothing
-    else uses are freed.
+    else uses are freed. A table whose rows are looked up and that a product has
+    as its weight, maybe transposed (tied embeddings), is kept packed only.
     Example: `test/Transforms/kernel-form-regions.mlir`.
   }];
   let statistics = [
@@ -209,6 +210,7 @@ def KernelFormRegions : Pass<"kernel-form-regions", "mlir::ModuleOp"> {
     Statistic<"numAttentions", "attentions", "Attentions formed">,
     Statistic<"numPlainSoftmaxes", "plain-softmaxes",
               "Softmaxes left as linalg">,
+    Statistic<"numShared", "shared-tables", "Tables that a product shares">,
     Statistic<"numFreed", "freed", "Unpacked weights whose memory was freed">];
   let dependentDialects = ["kernel::KernelDialect",
                            "mlir::arith::ArithDialect",
@@ -217,23 +219,42 @@ def KernelFormRegions : Pass<"kernel-form-regions", "mlir::ModuleOp"> {
 }
 
 def KernelNarrowTypes : Pass<"kernel-narrow-types", "mlir::ModuleOp"> {
-  let summary = "Products and attentions on bf16 operands";
+  let summary = "Products and attentions on bf16 operands, bf16 or int8 weights";
   let description = [{
-    The operands of `kernel.product` and `kernel.attention` are rounded to
-    bf16, to nearest; sums stay f32. A value that such operands alone use is
-    made in bf16: in the epilogue of the op it comes from, or by one rounding
-    after it. Constants are rounded here, packed in pairs, and the f32 ones
-    freed; so are large tables that are only looked up, such as word
-    embeddings (small ones, of positions or rotations, may need their bits). All else, residual streams, norms and softmax, stays f32.
+    With `operands=bf16` the operands of `kernel.product` and
+    `kernel.attention` are rounded to bf16, to nearest; sums stay f32. A value
+    that such operands alone use is made in bf16: in the epilogue of the op it
+    comes from, or by one rounding after it. All else, residual streams, norms
+    and softmax, stays f32.
+
+    `weights` says what constants of products become, whatever the operands
+    are: rounded to bf16, packed in pairs, or int8, symmetric and to nearest with
+    one scale for each neuron (the epilogue begins with a multiplication by it).
+    Products of fewer than `min-int8-elements` weights keep the operands' type
+    instead of int8, as do weights that aren't finite: they stay in cache. Large
+    tables that are only looked up, such as word embeddings, are narrowed alike,
+    of int8 with one scale for each row (small ones, of positions or rotations,
+    may need their bits), and look-ups in a product's weight read the narrow one.
+    The f32 constants are freed.
     Example: `test/Transforms/kernel-narrow-types.mlir`.
   }];
-  let options = [Option<"minTableBytes", "min-table-bytes", "int64_t",
-                        "1 << 20", "size from which tables are rounded">];
+  let options = [
+    Option<"operands", "operands", "std::string", "\"bf16\"",
+           "f32 or bf16">,
+    Option<"weights", "weights", "std::string", "\"bf16\"",
+           "f32, bf16 or int8">,
+    Option<"minTableBytes", "min-table-bytes", "int64_t",
+           "1 << 20", "size from which tables are rounded">,
+    Option<"minInt8Elements", "min-int8-elements", "int64_t",
+           "1 << 14", "size from which weights become int8">];
   let statistics = [
     Statistic<"numProducts", "products", "Products on bf16">,
     Statistic<"numAttentions", "attentions", "Attentions on bf16">,
     Statistic<"numResults", "results", "Results made in bf16">,
-    Statistic<"numTables", "tables", "Tables rounded">];
+    Statistic<"numWeights", "weights", "Weights of products narrowed">,
+    Statistic<"numOtherWeights", "other-weights",
+              "Weights that can't be narrowed">,
+    Statistic<"numTables", "tables", "Tables narrowed">];
   let dependentDialects = ["mlir::arith::ArithDialect",
                            "mlir::linalg::LinalgDialect",
                            "mlir::tensor::TensorDialect"];

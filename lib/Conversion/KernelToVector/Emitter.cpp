@@ -233,6 +233,27 @@ Value Emitter::widened(Value bf16) {
   return vector::BitCastOp::create(*this, type.clone(getF32Type()), value);
 }
 
+Value Emitter::loadInt8(Value memref, ValueRange indices, unsigned lanes) {
+  Value wide = arith::ExtSIOp::create(
+      *this, VectorType::get(lanes, getI32Type()), load(memref, indices, lanes));
+  return arith::SIToFPOp::create(*this, VectorType::get(lanes, getF32Type()),
+                                 wide);
+}
+
+/// The lower halves of the f32 are zero.
+Value Emitter::pairBf16(Value first, Value second) {
+  int64_t lanes = cast<VectorType>(first.getType()).getNumElements();
+  auto bits = VectorType::get(lanes, getI32Type());
+  Value low = arith::ShRUIOp::create(
+      *this, vector::BitCastOp::create(*this, bits, first),
+      arith::ConstantOp::create(
+          *this, DenseElementsAttr::get(bits, getI32IntegerAttr(16))));
+  Value both = arith::OrIOp::create(
+      *this, low, vector::BitCastOp::create(*this, bits, second));
+  return vector::BitCastOp::create(
+      *this, VectorType::get(2 * lanes, getBF16Type()), both);
+}
+
 Value Emitter::broadcast(Value scalar, unsigned lanes) {
   return vector::BroadcastOp::create(
       *this, VectorType::get(lanes, scalar.getType()), scalar);

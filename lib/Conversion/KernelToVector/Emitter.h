@@ -71,6 +71,10 @@ public:
   /// to a multiple of `lanes`.
   void widen(Value from, mlir::ValueRange fromAt, int64_t count, Value to,
              mlir::ValueRange toAt, unsigned lanes);
+  /// int8 from there on as f32.
+  Value loadInt8(Value memref, mlir::ValueRange indices, unsigned lanes);
+  /// Pairs of bf16 of two vectors of f32 that bf16 holds exactly.
+  Value pairBf16(Value first, Value second);
   Value broadcast(Value scalar, unsigned lanes);
   Value splat(float value, unsigned lanes);
   /// Zero of a scalar or vector type.

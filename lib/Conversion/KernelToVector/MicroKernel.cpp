@@ -25,7 +25,11 @@ static std::string text(int64_t value) {
 }
 
 std::string MicroKernel::name() const {
-  return std::string(isBf16 ? "kernel_bf16" : "kernel_f32") + "_r" +
+  return std::string(isPaired() ? "kernel_bf16" : "kernel_f32") +
+         (isRightInt8  ? "_int8"
+          : isLeftWide ? "_bf16"
+                       : "") +
+         "_r" +
          text(rows) + "_p" + text(panels) + "_k" + text(depth) + "_l" +
          text(leftStride) + "_t" + text(tilePanelStride) + "_" +
          text(tileRowStride) + "_f" + text(prefetched) + "_a" + text(ahead);
@@ -46,12 +50,16 @@ MemRefType MicroKernel::leftType(MLIRContext *context) const {
     return stridedMemRef(
         type, {ShapedType::kDynamic, ShapedType::kDynamic, panelColumns},
         {leftStride, panelColumns, 1});
-  int64_t size = isLeftWide ? lines() * step() : depth;
-  return stridedMemRef(type, {ShapedType::kDynamic, size}, {leftStride, 1});
+  return stridedMemRef(type, {ShapedType::kDynamic, depth}, {leftStride, 1});
 }
 
-/// `count` panels, each of as many lines as there are steps.
+/// `count` panels, each of as many lines as there are steps; of int8 of as many
+/// rows as there are k, the last line of which may be cut short.
 MemRefType MicroKernel::panelsType(MLIRContext *context, int64_t count) const {
+  if (isRightInt8)
+    return stridedMemRef(IntegerType::get(context, 8),
+                         {count, depth, panelColumns},
+                         {depth * panelColumns, panelColumns, 1});
   int64_t line = panelColumns * step();
   int64_t dynamic = ShapedType::kDynamic;
   if (ShapedType::isDynamic(depth))
@@ -125,20 +133,20 @@ private:
   }
 
   Sums emitLoop(Sums sums) {
-    int64_t lines = kernel.lines();
-    int64_t whole = kernel.isLeftWide ? lines : kernel.depth / kernel.step();
+    int64_t lines = kernel.lines(), step = kernel.step();
+    int64_t whole = kernel.depth / step;
     // From `last` on what is to be fetched lies in the next group.
     int64_t last = lines - std::min(lines, kernel.ahead);
-    auto turn = [&](Value i, Sums &sums, bool isHalf) {
-      Value k = b.mul(i, kernel.step());
+    auto turn = [&](Value i, Sums &sums, int64_t count) {
+      Value k = b.mul(i, step);
       accumulate(
-          i, [&](Value row) { return SmallVector<Value>{row, k}; }, isHalf,
+          i, [&](Value row) { return SmallVector<Value>{row, k}; }, count,
           sums);
     };
     if (kernel.prefetched && last != 0)
       sums = reduce(b.index(0), b.index(last), sums, [&](Value i, Sums &sums) {
         prefetch(right, b.add(i, kernel.ahead));
-        turn(i, sums, false);
+        turn(i, sums, step);
       });
     else
       last = 0;
@@ -149,16 +157,18 @@ private:
     sums =
         reduce(b.index(last), b.index(whole), sums, [&](Value i, Sums &sums) {
           toNext(i);
-          turn(i, sums, false);
+          turn(i, sums, step);
         });
     if (whole != lines) {
       toNext(b.index(whole));
-      turn(b.index(whole), sums, true);
+      turn(b.index(whole), sums, kernel.depth % step);
     }
     return sums;
   }
 
   void prefetch(Value panels, Value line) {
+    if (kernel.isRightInt8)
+      line = b.mul(line, kernel.step());
     for (unsigned p = 0; p != kernel.prefetched; ++p)
       memref::PrefetchOp::create(b, panels,
                                  ValueRange{b.index(p), line, b.index(0)},
@@ -177,7 +187,7 @@ private:
         Value k = b.mul(within, kernel.step());
         accumulate(
             step, [&](Value row) { return SmallVector<Value>{block, row, k}; },
-            /*isHalf=*/false, sums);
+            kernel.step(), sums);
       });
     };
     sums = reduce(b.index(0), blocks, sums, [&](Value i, Sums &sums) {
@@ -186,33 +196,57 @@ private:
     return block(blocks, b.rem(steps, stepsABlock), sums);
   }
 
-  /// sums += left[.., step] * right[.., step, ..]; of a half step the first k.
-  void accumulate(Value step, LeftIndices leftIndices, bool isHalf,
+  /// sums += left[.., step] * right[.., step, ..], of the step's first `count`
+  /// k's.
+  void accumulate(Value step, LeftIndices leftIndices, int64_t count,
                   Sums &sums) {
-    SmallVector<Factor> columns;
-    unsigned width = lanes * kernel.step();
+    SmallVector<Factors> columns;
     for (unsigned p = 0; p != kernel.panels; ++p)
       for (unsigned v = 0; v != vectorsAPanel; ++v)
-        columns.push_back(factor(
-            b.load(right, {b.index(p), step, b.index(v * width)}, width)));
-    // One half after the other, for half the registers.
-    for (unsigned half = 0; half != columns.front().size(); ++half)
+        columns.push_back(loadColumns(b.index(p), step, v, count));
+    // One factor after the other, for fewer registers.
+    for (unsigned part = 0; part != columns.front().size(); ++part)
       for (unsigned r = 0, sum = 0; r != kernel.rows; ++r) {
-        Value row = loadRow(leftIndices(b.index(r)), half, isHalf);
-        for (const Factor &column : columns) {
-          sums[sum] = multiplyAdd(row, column[half], sums[sum]);
+        Value row = loadRow(leftIndices(b.index(r)), part, count);
+        for (const Factors &column : columns) {
+          sums[sum] = multiplyAdd(row, column[part], sums[sum]);
           ++sum;
         }
       }
   }
 
-  /// One step's elements as the target multiplies them: a vector of f32, of
-  /// pairs of bf16, or one for each of a pair's widened halves.
-  using Factor = SmallVector<Value, 2>;
+  /// One step's elements of some columns as the target multiplies them, in the
+  /// order of k: vectors of f32 or of pairs of bf16.
+  using Factors = SmallVector<Value, 4>;
 
-  Factor factor(Value elements) {
+  Factors loadColumns(Value panel, Value step, unsigned v, int64_t count) {
+    if (kernel.isRightInt8)
+      return loadInt8(panel, b.mul(step, kernel.step()), v * lanes, count);
+    unsigned width = lanes * kernel.step();
+    Value elements =
+        b.load(right, {panel, step, b.index(v * width)}, width);
     if (!kernel.isLeftWide)
       return {elements};
+    Factors halves = splitPairs(elements);
+    halves.truncate(count);
+    return halves;
+  }
+
+  Factors loadInt8(Value panel, Value k, unsigned column, int64_t count) {
+    Factors floats;
+    for (int64_t i = 0; i < count; ++i)
+      floats.push_back(b.loadInt8(right, {panel, b.add(k, i), b.index(column)},
+                                  lanes));
+    if (!kernel.isPaired())
+      return floats;
+    Factors pairs;
+    for (int64_t i = 0; i < count; i += 2)
+      pairs.push_back(b.pairBf16(
+          floats[i], i + 1 < count ? floats[i + 1] : b.splat(0.0f, lanes)));
+    return pairs;
+  }
+
+  Factors splitPairs(Value elements) {
     auto bits = VectorType::get(lanes, b.getI32Type());
     auto floats = VectorType::get(lanes, b.getF32Type());
     Value pairs = vector::BitCastOp::create(b, bits, elements);
@@ -226,15 +260,17 @@ private:
             vector::BitCastOp::create(b, floats, second)};
   }
 
-  /// A row's elements of one step, in every lane; widened ones' `half`.
-  Value loadRow(SmallVector<Value> indices, unsigned half, bool isHalf) {
-    if (!kernel.isBf16 || kernel.isLeftWide) {
-      indices.back() = b.add(indices.back(), half);
+  /// A row's elements that belong to factor `part` of a step of `count` k's, in
+  /// every lane.
+  Value loadRow(SmallVector<Value> indices, unsigned part, int64_t count) {
+    if (!kernel.isPaired()) {
+      indices.back() = b.add(indices.back(), part);
       return b.broadcast(memref::LoadOp::create(b, left, indices), lanes);
     }
+    indices.back() = b.add(indices.back(), 2 * part);
     Type i32 = b.getI32Type();
     Value pair;
-    if (isHalf) {
+    if (count - 2 * part == 1) {
       Value element = memref::LoadOp::create(b, left, indices);
       Value bits = arith::BitcastOp::create(b, b.getI16Type(), element);
       pair = arith::ExtUIOp::create(b, i32, bits);
@@ -250,7 +286,7 @@ private:
   }
 
   Value multiplyAdd(Value row, Value column, Value sum) {
-    if (!kernel.isBf16 || kernel.isLeftWide)
+    if (!kernel.isPaired())
       return vector::FMAOp::create(b, row, column, sum);
     return x86vector::DotBF16Op::create(b, sum, row, column);
   }

@@ -17,9 +17,12 @@ namespace sparse_opt {
 /// 2], where an odd number of k ends in a zero.
 struct MicroKernel {
   bool isBf16 = false; ///< what left and right hold; else f32
-  /// On a target that widens bf16 `left` comes as f32, zero behind an odd
-  /// depth: that is done once, not in every call.
+  /// `left` is f32 beside a right side of bf16: it always was, or the target
+  /// widens bf16, which is done once, not in every call.
   bool isLeftWide = false;
+  /// `right` holds int8, right[p, k, c], which becomes what `left` holds in
+  /// registers; only of static depth.
+  bool isRightInt8 = false;
   unsigned rows = 0, panels = 0;
   /// Number of k; kDynamic: an argument, and `left` is blocked by 16 along k,
   /// `left[k / 16, r, k mod 16]`, so that every address is base + constant;
@@ -33,7 +36,9 @@ struct MicroKernel {
   int64_t ahead = 0; ///< all of `lines()`: of the next group only
 
   /// k's that one 64-byte line of a panel holds, which is a step of the loop.
-  int64_t step() const { return isBf16 ? 2 : 1; }
+  int64_t step() const { return isRightInt8 ? 4 : isBf16 ? 2 : 1; }
+  /// True when the target multiplies pairs of bf16.
+  bool isPaired() const { return isBf16 && !isLeftWide; }
   /// Lines of a panel, of which there is one for each step.
   int64_t lines() const { return llvm::divideCeil(depth, step()); }
 

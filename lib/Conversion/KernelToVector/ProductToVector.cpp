@@ -4,11 +4,14 @@
 // group inner so that few rows are split by weights and each thread streams
 // its share once. Inside, row blocks of nearly equal height call the
 // micro-kernel into a tile in first-level cache, and the epilogue runs over
-// the tile. With tile registers one call takes all rows of the superblock. The
-// register tile and cache sizes are the target's.
+// the tile. With tile registers one call takes all rows of the superblock.
+// Weights of int8 are unpacked in registers for one row block, and once for all
+// of them where there are more. The register tile and cache sizes are the
+// target's.
 #include "Lowerings.h"
 #include "ProductEpilogue.h"
 #include "TileKernel.h"
+#include "UnpackPanels.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -25,15 +28,19 @@ public:
       : op(op), kernels(kernels), target(kernels.getTarget()),
         b(op.getLoc(), op), epilogue(op, target.f32Lanes()) {
     auto x = cast<MemRefType>(op.getX().getType());
-    isBf16 = x.getElementType().isBF16();
+    weightType = getElementTypeOrSelf(op.getWeight().getType());
+    isPaired = x.getElementType().isBF16() && !weightType.isF32() &&
+               target.bf16 != TargetInfo::Bf16::Widen;
     depth = x.getDimSize(1);
     left = op.getX();
     rowStride = x.getStridesAndOffset().first[0];
-    widens = isBf16 && target.bf16 == TargetInfo::Bf16::Widen;
+    widens = x.getElementType().isBF16() && !isPaired;
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     panels = llvm::divideCeil(columns, panelColumns);
-    byTiles = isBf16 && target.bf16 == TargetInfo::Bf16::Tiles;
-    tall = clipped(target.tile(isBf16));
+    byTiles = isPaired && target.bf16 == TargetInfo::Bf16::Tiles;
+    tall = clipped(isPaired              ? target.bf16Tile
+                   : weightType.isBF16() ? target.wideTile
+                                         : target.f32Tile);
     overlaps = byTiles && TileKernel::canOverlap(depth) && epilogue.canMove();
     bufferRows = tall.rows;
     if (byTiles) {
@@ -41,7 +48,7 @@ public:
       bufferRows = overlaps ? target.tiles.rows * TileKernel::tileRows
                             : rowsASuperblock();
     }
-    thin = clipped(target.thinTile);
+    thin = clipped(isInt8() ? target.thinInt8Tile : target.thinTile);
     // A second tiling is worth its code where it differs.
     if (byTiles || thin.panels <= tall.panels)
       thin.rows = 0;
@@ -68,6 +75,12 @@ private:
     unsigned least, most;
   };
 
+  /// Where panels of weights lie; `isInt8` when they are still to be unpacked.
+  struct Panels {
+    Value memref, first;
+    bool isInt8;
+  };
+
   void emitWidening(Value rows);
   Emitter::Part superblockRows(Value rows, Value superblocks, Value superblock);
   Value leftView(MemRefType type, Value firstRow, Value rows);
@@ -76,11 +89,13 @@ private:
   void emitTiledGroup(Group group, Emitter::Part rows);
   void emitBlocks(Group group, Emitter::Part rows);
   void emitProduct(Group group, const Block &block);
-  void emitSwitch(Group group, const Block &block, Value nextPanel,
-                  unsigned prefetched, int64_t ahead);
+  void emitSwitch(Group group, const Panels &right, const Block &block,
+                  Value nextPanel, unsigned prefetched, int64_t ahead);
   Value nextGroup(Group group);
   void emitEpilogue(Group group, Value firstRow, Value rows);
-  int64_t elementBytes() const { return isBf16 ? 2 : 4; }
+  Panels unpacked(Group group);
+  bool isInt8() const { return weightType.isInteger(8); }
+  int64_t weightBytes() const { return weightType.getIntOrFloatBitWidth() / 8; }
   int64_t rowsASuperblock() const;
   unsigned panelsACall() const;
   int64_t grain() const;
@@ -90,7 +105,9 @@ private:
   const TargetInfo &target;
   Emitter b;
   ProductEpilogue epilogue;
-  bool isBf16, byTiles;
+  Type weightType;
+  bool isPaired; ///< the target multiplies bf16
+  bool byTiles;
   bool widens;   ///< x to f32
   bool overlaps; ///< epilogues with products, by tiles
   int64_t depth, columns, panels, rowStride;
@@ -98,6 +115,7 @@ private:
   unsigned bufferRows;
   Value left; ///< x, or its copy in f32
   Value tile; ///< f32 sums, panels x bufferRows x 16
+  Value scratch; ///< of a group of panels, unpacked
 };
 
 } // namespace
@@ -105,8 +123,7 @@ private:
 /// So many rows that the left operand stays in second-level cache while all
 /// panels pass, and few enough that many rows make many pieces of work.
 int64_t ProductLowering::rowsASuperblock() const {
-  int64_t rowBytes =
-      std::max<int64_t>(1, depth) * (widens ? 4 : elementBytes());
+  int64_t rowBytes = std::max<int64_t>(1, depth) * (isPaired ? 2 : 4);
   return std::clamp<int64_t>(target.rowCacheBytes / rowBytes, 2 * tall.rows,
                              128);
 }
@@ -121,7 +138,7 @@ unsigned ProductLowering::panelsACall() const {
 /// A range of work worth waking a thread for streams 64 KiB of weights.
 int64_t ProductLowering::grain() const {
   int64_t groupBytes =
-      std::max<int64_t>(1, depth) * tall.panels * panelColumns * elementBytes();
+      std::max<int64_t>(1, depth) * tall.panels * panelColumns * weightBytes();
   return std::max<int64_t>(1, (64 << 10) / groupBytes);
 }
 
@@ -192,6 +209,13 @@ void ProductLowering::lower() {
           {std::max(tall.panels, thin.panels), bufferRows, panelColumns},
           b.getF32Type()),
       b.getI64IntegerAttr(64));
+  if (isInt8()) {
+    PanelUnpacking largest = {tall.panels, depth, /*toBf16=*/isPaired};
+    MemRefType type = largest.toType(op.getContext());
+    scratch = memref::AllocOp::create(
+        b, MemRefType::get(type.getShape(), type.getElementType()),
+        ValueRange(), b.getI64IntegerAttr(64));
+  }
   auto emitThin = [&] {
     emitPiece(thin, group, [&](Group group) {
       Block block = {zero, rows, 1, thin.rows};
@@ -232,7 +256,8 @@ void ProductLowering::emitTiledGroup(Group group, Emitter::Part rows) {
   Value zero = b.index(0);
   TileOperands operands;
   operands.left = leftView(kernel.leftType(context), rows.begin, rows.size);
-  operands.right = b.at(op.getWeight(), group.first, kernel.rightType(context));
+  Panels right = unpacked(group);
+  operands.right = b.at(right.memref, right.first, kernel.rightType(context));
   operands.sums = b.at(tile, {zero, zero, zero}, kernel.sumsType(context));
   operands.rows = rows.size;
   if (kernel.hasTail()) {
@@ -294,25 +319,46 @@ void ProductLowering::emitPiece(const Tile &tiling, Value group,
 /// group's in turn.
 void ProductLowering::emitBlocks(Group group, Emitter::Part rows) {
   Value blocks = b.ceilDiv(rows.size, tall.rows);
-  Value single = b.equal(blocks, b.index(1));
-  b.loop(blocks, 1, [&](Value i) {
-    Emitter::Part part = b.balancedPart(rows.size, blocks, i);
-    Block block = {b.add(rows.begin, part.begin), part.size, thin.rows + 1,
-                   tall.rows};
-    b.ifElse(
-        single, [&] { emitProduct(group, block); },
-        [&] {
-          block.least = (tall.rows + 1) / 2;
-          Value panel = b.add(nextGroup(group), b.rem(i, group.count));
-          emitSwitch(group, block, panel, 1, depth);
-        });
+  auto emitSingle = [&] {
+    Block block = {rows.begin, rows.size, thin.rows + 1, tall.rows};
+    emitProduct(group, block);
     emitEpilogue(group, block.first, block.size);
-  });
+  };
+  auto emitSeveral = [&] {
+    Panels right = unpacked(group);
+    b.loop(blocks, 1, [&](Value i) {
+      Emitter::Part part = b.balancedPart(rows.size, blocks, i);
+      Block block = {b.add(rows.begin, part.begin), part.size,
+                     (tall.rows + 1) / 2, tall.rows};
+      if (isInt8())
+        emitSwitch(group, right, block, Value(), 0, 0);
+      else
+        emitSwitch(group, right, block,
+                   b.add(nextGroup(group), b.rem(i, group.count)), 1, depth);
+      emitEpilogue(group, block.first, block.size);
+    });
+  };
+  b.ifElse(b.less(blocks, b.index(2)), emitSingle, emitSeveral);
+}
+
+/// A group's weights as micro-kernels of many rows take them.
+ProductLowering::Panels ProductLowering::unpacked(Group group) {
+  if (!isInt8())
+    return {op.getWeight(), group.first, false};
+  PanelUnpacking unpacking = {group.count, depth, /*toBf16=*/isPaired};
+  MLIRContext *context = op.getContext();
+  Value zero = b.index(0);
+  unpacking.call(
+      b, kernels,
+      b.at(op.getWeight(), group.first, unpacking.fromType(context)),
+      b.at(scratch, {zero, zero, zero}, unpacking.toType(context)));
+  return {scratch, zero, false};
 }
 
 /// The tile of an only block.
 void ProductLowering::emitProduct(Group group, const Block &block) {
-  emitSwitch(group, block, nextGroup(group), group.count, target.prefetchLines);
+  emitSwitch(group, {op.getWeight(), group.first, isInt8()}, block,
+             nextGroup(group), group.count, target.prefetchLines);
 }
 
 /// The first panel behind `group`, or of as many as there are at the end.
@@ -321,13 +367,14 @@ Value ProductLowering::nextGroup(Group group) {
 }
 
 /// The micro-kernel for the block's height.
-void ProductLowering::emitSwitch(Group group, const Block &block,
-                                 Value nextPanel, unsigned prefetched,
-                                 int64_t ahead) {
+void ProductLowering::emitSwitch(Group group, const Panels &right,
+                                 const Block &block, Value nextPanel,
+                                 unsigned prefetched, int64_t ahead) {
   MLIRContext *context = op.getContext();
   MicroKernel kernel;
-  kernel.isBf16 = isBf16;
-  kernel.isLeftWide = widens;
+  kernel.isBf16 = isPaired || weightType.isBF16();
+  kernel.isLeftWide = kernel.isBf16 && !isPaired;
+  kernel.isRightInt8 = right.isInt8;
   kernel.panels = group.count;
   kernel.depth = depth;
   kernel.leftStride = rowStride;
@@ -337,13 +384,15 @@ void ProductLowering::emitSwitch(Group group, const Block &block,
   kernel.ahead = std::min(kernel.lines(), ahead);
   Value zero = b.index(0);
   Value left = leftView(kernel.leftType(context), block.first, block.size);
-  Value right = b.at(op.getWeight(), group.first, kernel.rightType(context));
-  Value next = b.at(op.getWeight(), nextPanel, kernel.nextType(context));
+  Value panels = b.at(right.memref, right.first, kernel.rightType(context));
+  Value next;
+  if (prefetched)
+    next = b.at(op.getWeight(), nextPanel, kernel.nextType(context));
   Value output =
       b.at(tile, {zero, zero, zero}, kernel.tileType(context), block.size);
   b.switchOver(block.size, block.least, block.most, [&](unsigned n) {
     kernel.rows = n;
-    kernels.call(b, kernel, left, right, output, Value(), next);
+    kernels.call(b, kernel, left, panels, output, Value(), next);
   });
 }
 

@@ -12,7 +12,7 @@ func.func @product_c1(%x: tensor<?x8xf32>, %w: tensor<1x8x16xf32>, %init: tensor
 // -----
 
 func.func @product_c2(%x: tensor<?x8xf64>, %w: tensor<1x8x16xf64>, %init: tensor<?x16xf32>) -> tensor<?x16xf32> {
-  // expected-error @below {{x and weight must both hold f32 or both bf16}}
+  // expected-error @below {{x must hold f32 or bf16, and weight f32, bf16 or i8}}
   %y = kernel.product %x, %w outs(%init : tensor<?x16xf32>) {
   ^bb0(%acc: f32):
     kernel.yield %acc : f32
