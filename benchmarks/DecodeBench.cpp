@@ -96,16 +96,25 @@ static void readRange(void *context, int64_t begin, int64_t end, int64_t) {
 // Blocks
 //===----------------------------------------------------------------------===//
 
+/// Element types of a block, and bytes of a weight.
+struct Types {
+  const char *operands, *weights;
+  int64_t bytes;
+};
+
 /// One product of a block's text. `extra` is a matrix beside the sum.
 static std::string productLine(const char *x, int64_t k, int64_t n,
                                int64_t offset, const char *extra,
-                               const char *out, bool isBf16, bool isLast,
+                               const char *out, const Types &types, bool isLast,
                                const char *epilogue) {
   int64_t panels = llvm::divideCeil(n, 16);
-  const char *type = isBf16 ? "bf16" : "f32";
+  const char *type = types.operands;
+  const bool isBf16 = types.operands == std::string("bf16");
   std::string weight =
-      isBf16 ? llvm::formatv("memref<{0}x{1}x16x2xbf16>", panels, k / 2).str()
-             : llvm::formatv("memref<{0}x{1}x16xf32>", panels, k).str();
+      types.weights == std::string("bf16")
+          ? llvm::formatv("memref<{0}x{1}x16x2xbf16>", panels, k / 2).str()
+          : llvm::formatv("memref<{0}x{1}x16x{2}>", panels, k, types.weights)
+                .str();
   std::string hidden = llvm::formatv("memref<?x{0}xf32>", n);
   std::string result = llvm::formatv("memref<?x{0}x{1}>", n,
                                      isLast || !*epilogue ? "f32" : type);
@@ -149,28 +158,29 @@ static const char *gelu = R"(
 struct Block {
   const char *name;
   int64_t hidden;
-  bool isGated, isBf16;
+  bool isGated;
+  Types types;
 
-  int64_t matrixBytes() const { return model * hidden * (isBf16 ? 2 : 4); }
+  int64_t matrixBytes() const { return model * hidden * types.bytes; }
   int64_t bytes() const { return matrixBytes() * (isGated ? 3 : 2); }
   std::string text() const;
 };
 
 std::string Block::text() const {
-  const char *type = isBf16 ? "bf16" : "f32";
+  const char *type = types.operands;
   std::string body = llvm::formatv(
       "    %h = memref.alloc(%rows) : memref<?x{0}x{1}>\n", hidden, type);
   if (isGated) {
     body += llvm::formatv("    %up = memref.alloc(%rows) : memref<?x{0}xf32>\n",
                           hidden);
-    body += productLine("%x", model, hidden, 0, "", "%up", isBf16, false, "");
-    body += productLine("%x", model, hidden, matrixBytes(), "%up", "%h", isBf16,
+    body += productLine("%x", model, hidden, 0, "", "%up", types, false, "");
+    body += productLine("%x", model, hidden, matrixBytes(), "%up", "%h", types,
                         false, siluTimesUp);
   } else {
-    body += productLine("%x", model, hidden, 0, "", "%h", isBf16, false, gelu);
+    body += productLine("%x", model, hidden, 0, "", "%h", types, false, gelu);
   }
   body += productLine("%h", hidden, model, bytes() - matrixBytes(), "", "%y",
-                      isBf16, true, "");
+                      types, true, "");
   return llvm::formatv(R"(
 module attributes {{kernel.symbols = ["rows"]} {{
   func.func private @kernel_output_dims(%r: index {{kernel.symbol = "rows"})
@@ -327,7 +337,7 @@ static void measure(std::vector<std::unique_ptr<Runner>> &runners,
   printf("%s pages, threads %u: loops of %d streams, prefetch %d bytes ahead\n",
          memory.pages, threads, reader.streams, reader.ahead);
   for (const Case &it : cases)
-    printf("  %-18s %ld rows %6.1f GB/s of %5.1f GB/s %4.0f %%\n",
+    printf("  %-24s %ld rows %6.1f GB/s of %5.1f GB/s %4.0f %%\n",
            it.runner->block.name, long(it.rows), median(it.rates),
            median(it.limits), 100 * median(it.rates) / median(it.limits));
   fflush(stdout);
@@ -343,10 +353,15 @@ int main(int argc, char **argv) {
   }
   int rounds = argc > 2 ? atoi(argv[2]) : 31;
   std::vector<std::unique_ptr<Runner>> runners;
-  for (Block block : {Block{"gated 11008 f32", 11008, true, false},
-                      Block{"gated 11008 bf16", 11008, true, true},
-                      Block{"plain 16384 f32", 16384, false, false},
-                      Block{"plain 16384 bf16", 16384, false, true}})
+  constexpr Types f32 = {"f32", "f32", 4}, bf16 = {"bf16", "bf16", 2},
+                  int8 = {"f32", "i8", 1}, bf16Int8 = {"bf16", "i8", 1};
+  for (Block block : {Block{"gated 11008 f32", 11008, true, f32},
+                      Block{"gated 11008 bf16", 11008, true, bf16},
+                      Block{"gated 11008 int8", 11008, true, int8},
+                      Block{"gated 11008 bf16 x int8", 11008, true, bf16Int8},
+                      Block{"plain 16384 f32", 16384, false, f32},
+                      Block{"plain 16384 bf16", 16384, false, bf16},
+                      Block{"plain 16384 int8", 16384, false, int8}})
     runners.push_back(std::make_unique<Runner>(block, *target));
   printf("%s\n", target->name.str().c_str());
   Memory small(/*hugePages=*/false), huge(/*hugePages=*/true);

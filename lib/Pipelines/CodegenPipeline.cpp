@@ -31,7 +31,7 @@ static void addBufferization(OpPassManager &pm) {
 }
 
 void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm,
-                                             const StageOptions &options) {
+                                            const StageOptions &options) {
   // 1. Sizes are expressions over the inputs' symbols.
   pm.addPass(createKernelBindSymbols());
   pm.addPass(createCanonicalizerPass());

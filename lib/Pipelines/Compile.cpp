@@ -275,6 +275,8 @@ LogicalResult Compilation::describe() {
     manifest.targets.push_back(target->name.str());
   manifest.dtype = options.dtype;
   manifest.weightType = options.getWeightType();
+  if (options.weightsInFile)
+    manifest.weightFile = weightsFileName(options.output);
   manifest.accuracy = options.accuracy;
   manifest.inputBounds = describeBounds(*model);
   manifest.states = describeStates(*model);
@@ -331,6 +333,8 @@ LogicalResult Compilation::emit(const Stage &stage) {
   emitOptions.kind = outputKind(stage);
   emitOptions.path = options.output;
   emitOptions.entry = options.entry;
+  if (options.weightsInFile)
+    emitOptions.storage = WeightStorage::File;
   emitOptions.jobs = options.jobs;
   return report(emitModel(*description, std::move(variants), weights,
                           size ? size.getInt() : 0, emitOptions));

@@ -179,7 +179,8 @@ static sparse_opt_status set_up(sparse_opt_instance *instance,
     return SPARSE_OPT_UNSUPPORTED_CPU;
   if (!allocate_scratch(instance))
     return so_fail(SPARSE_OPT_OUT_OF_MEMORY, "no memory for an instance");
-  return attach_pool(instance, &options);
+  status = so_weights_open(instance->model, &instance->weights);
+  return status ? status : attach_pool(instance, &options);
 }
 
 sparse_opt_status so_instance_create(const so_model *model,
@@ -243,6 +244,7 @@ void so_instance_destroy(sparse_opt_instance *instance) {
     return;
   release_pool(instance);
   so_states_release(instance);
+  so_weights_close(instance->model, instance->weights);
   for (uint32_t i = 0; instance->owned && i < instance->model->num_outputs; ++i)
     so_buffer_release(&instance->owned[i]);
   so_buffer_release(&instance->arena);

@@ -103,6 +103,7 @@ typedef struct so_states {
 
 struct sparse_opt_instance {
   const so_model *model;
+  const uint8_t *weights;
   const so_variant *variant;
   sparse_opt_pool *pool;
   uint32_t *pool_users; /* instances that share a pool of their own, or NULL */
@@ -130,6 +131,13 @@ sparse_opt_status so_instance_create(const so_model *model,
 void so_instance_destroy(sparse_opt_instance *instance);
 sparse_opt_status so_instance_fork(sparse_opt_instance *instance,
                                    sparse_opt_instance **copy);
+
+/* Weights.c */
+
+/* The model's weights, which stay until so_weights_close. */
+sparse_opt_status so_weights_open(const so_model *model,
+                                  const uint8_t **weights);
+void so_weights_close(const so_model *model, const uint8_t *weights);
 
 /* Shapes.c */
 

@@ -185,7 +185,7 @@ void so_parallel(so_call *call, so_body body, void *ctx, int64_t count,
  * the caller's is: a result depends on the inputs alone. */
 static sparse_opt_status call_model(sparse_opt_instance *instance) {
   const so_model *model = instance->model;
-  so_call call = {.weights = model->weights,
+  so_call call = {.weights = instance->weights,
                   .arena = instance->arena.data,
                   .inputs = instance->inputs,
                   .outputs = instance->outputs,

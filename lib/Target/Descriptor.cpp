@@ -16,7 +16,7 @@ namespace {
 
 // The types below are laid out like the C structs; their sizes were counted.
 static_assert(sizeof(so_tensor) == 32 && sizeof(so_variant) == 32 &&
-                  sizeof(so_model) == 112,
+                  sizeof(so_model) == 128,
               "ModelAbi.h changed: change the descriptor with it");
 
 class DescriptorBuilder {
@@ -27,7 +27,7 @@ public:
         i32(Type::getInt32Ty(context)), i64(Type::getInt64Ty(context)) {}
 
   void build(const ModelDescription &description,
-             ArrayRef<VariantCode> variants, uint64_t weightsSize,
+             ArrayRef<VariantCode> variants, const WeightsPlace &weights,
              StringRef entry);
 
 private:
@@ -63,7 +63,7 @@ private:
   Constant *variant(const VariantCode &variant);
   Constant *declare(const std::string &name);
   Constant *model(const ModelDescription &description,
-                  ArrayRef<VariantCode> variants, uint64_t weightsSize,
+                  ArrayRef<VariantCode> variants, const WeightsPlace &weights,
                   StringRef entry);
 
   Module &module;
@@ -106,7 +106,7 @@ Constant *DescriptorBuilder::variant(const VariantCode &variant) {
 
 Constant *DescriptorBuilder::model(const ModelDescription &description,
                                    ArrayRef<VariantCode> variants,
-                                   uint64_t weightsSize, StringRef entry) {
+                                   const WeightsPlace &place, StringRef entry) {
   SmallVector<Constant *> symbols, code, axes;
   std::vector<TensorDescription> states;
   for (const std::string &symbol : description.symbols)
@@ -118,31 +118,41 @@ Constant *DescriptorBuilder::model(const ModelDescription &description,
     axes.push_back(number(i32, state.axis));
   }
   Constant *weights = null();
-  if (weightsSize) {
+  if (place.size && place.file.empty()) {
     auto *symbol = new GlobalVariable(module, Type::getInt8Ty(context), true,
                                       GlobalValue::ExternalLinkage, nullptr,
                                       weightsName(entry));
     symbol->setVisibility(GlobalValue::HiddenVisibility);
     weights = symbol;
   }
-  return record(
-      {number(i32, sizeof(so_model)), number(i32, SO_MODEL_ABI),
-       text(description.manifest), number(i32, description.inputs.size()),
-       number(i32, description.outputs.size()), number(i32, symbols.size()),
-       number(i32, code.size()), tensors(description.inputs),
-       tensors(description.outputs), array(symbols), array(code), weights,
-       number(i64, weightsSize), number(i32, states.size()),
-       number(i32, description.lengthSymbol),
-       number(i32, description.capacitySymbol), number(i32, 0), tensors(states),
-       array(axes)});
+  return record({number(i32, sizeof(so_model)),
+                 number(i32, SO_MODEL_ABI),
+                 text(description.manifest),
+                 number(i32, description.inputs.size()),
+                 number(i32, description.outputs.size()),
+                 number(i32, symbols.size()),
+                 number(i32, code.size()),
+                 tensors(description.inputs),
+                 tensors(description.outputs),
+                 array(symbols),
+                 array(code),
+                 weights,
+                 number(i64, place.size),
+                 place.file.empty() ? null() : text(place.file),
+                 number(i64, place.hash),
+                 number(i32, states.size()),
+                 number(i32, description.lengthSymbol),
+                 number(i32, description.capacitySymbol),
+                 number(i32, 0),
+                 tensors(states),
+                 array(axes)});
 }
 
 /// const sparse_opt_api *entry() { return so_runtime_bind(&model, &storage); }
 void DescriptorBuilder::build(const ModelDescription &description,
                               ArrayRef<VariantCode> variants,
-                              uint64_t weightsSize, StringRef entry) {
-  Constant *described =
-      global(model(description, variants, weightsSize, entry));
+                              const WeightsPlace &weights, StringRef entry) {
+  Constant *described = global(model(description, variants, weights, entry));
   auto *words = ArrayType::get(i64, sizeof(sparse_opt_api) / 8);
   auto *storage =
       new GlobalVariable(module, words, false, GlobalValue::InternalLinkage,
@@ -166,10 +176,11 @@ std::string weightsName(StringRef entry) {
 
 Expected<ObjectBuffer> emitDescriptor(const ModelDescription &description,
                                       ArrayRef<VariantCode> variants,
-                                      uint64_t weightsSize, StringRef entry) {
+                                      const WeightsPlace &weights,
+                                      StringRef entry) {
   LLVMContext context;
   Module module("model", context);
-  DescriptorBuilder(module).build(description, variants, weightsSize, entry);
+  DescriptorBuilder(module).build(description, variants, weights, entry);
   return emitObject(module, "x86-64", "");
 }
 

@@ -6,6 +6,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/Path.h"
 #include <atomic>
 #include <thread>
 
@@ -68,15 +69,13 @@ static Error link(const LinkJob &job, OutputKind kind) {
 }
 
 /// mkstemp makes private files; an artefact gets the usual permissions.
-static Error publish(TempFile &file, const EmitOptions &options) {
-  bool runnable = options.kind == OutputKind::SharedLibrary ||
-                  options.kind == OutputKind::Executable;
+static Error publish(TempFile &file, StringRef path, bool runnable) {
   unsigned mask = sys::fs::getUmask();
   auto permissions =
       static_cast<sys::fs::perms>((runnable ? 0777u : 0666u) & ~mask);
   if (std::error_code code = sys::fs::setPermissions(file.path(), permissions))
-    return createFileError(options.path, code);
-  return file.renameTo(options.path);
+    return createFileError(path, code);
+  return file.renameTo(path);
 }
 
 static Error addObject(std::vector<TempFile> &files, ArrayRef<char> bytes,
@@ -91,6 +90,10 @@ static Error addObject(std::vector<TempFile> &files, ArrayRef<char> bytes,
   return Error::success();
 }
 
+std::string weightsFileName(StringRef path) {
+  return (sys::path::filename(path) + ".weights").str();
+}
+
 Error emitModel(const ModelDescription &description,
                 std::vector<VariantCode> variants,
                 ArrayRef<WeightSegment> weights, uint64_t weightsSize,
@@ -103,9 +106,34 @@ Error emitModel(const ModelDescription &description,
   job.entry = options.kind == OutputKind::Executable ? EmitOptions().entry
                                                      : options.entry;
 
-  // 1. The descriptor and one object per variant.
+  // 1. The weights, streamed.
+  WeightsPlace place;
+  place.size = weightsSize;
+  std::optional<TempFile> weightsFile;
+  if (weightsSize) {
+    Expected<TempFile> file = TempFile::create(options.path, "o");
+    if (!file)
+      return file.takeError();
+    if (options.storage == WeightStorage::File) {
+      Expected<uint64_t> hash =
+          writeWeightsFile(file->path(), weights, weightsSize);
+      if (!hash)
+        return hash.takeError();
+      place.hash = *hash;
+      place.file = weightsFileName(options.path);
+      weightsFile.emplace(std::move(*file));
+    } else {
+      if (Error error = writeWeightsObject(file->path(), weightsName(job.entry),
+                                           weights, weightsSize))
+        return error;
+      job.weights = file->path().str();
+      files.push_back(std::move(*file));
+    }
+  }
+
+  // 2. The descriptor and one object per variant.
   Expected<ObjectBuffer> descriptor =
-      emitDescriptor(description, variants, weightsSize, job.entry);
+      emitDescriptor(description, variants, place, job.entry);
   if (!descriptor)
     return descriptor.takeError();
   if (Error error = addObject(files, *descriptor, options, job))
@@ -118,18 +146,6 @@ Error emitModel(const ModelDescription &description,
   if (failed)
     return failed;
 
-  // 2. The weights, streamed.
-  if (weightsSize) {
-    Expected<TempFile> file = TempFile::create(options.path, "o");
-    if (!file)
-      return file.takeError();
-    if (Error error = writeWeightsObject(file->path(), weightsName(job.entry),
-                                         weights, weightsSize))
-      return error;
-    job.weights = file->path().str();
-    files.push_back(std::move(*file));
-  }
-
   // 3. Linked under another name, then renamed.
   Expected<TempFile> output = TempFile::create(options.path, "tmp");
   if (!output)
@@ -137,7 +153,13 @@ Error emitModel(const ModelDescription &description,
   job.output = output->path().str();
   if (Error error = link(job, options.kind))
     return error;
-  return publish(*output, options);
+  if (weightsFile)
+    if (Error error = publish(*weightsFile, options.path + ".weights",
+                              /*runnable=*/false))
+      return error;
+  return publish(*output, options.path,
+                 options.kind == OutputKind::SharedLibrary ||
+                     options.kind == OutputKind::Executable);
 }
 
 } // namespace sparse_opt

@@ -35,11 +35,23 @@ std::string runName(llvm::StringRef isa);
 /// link into one program.
 std::string weightsName(llvm::StringRef entry);
 
+/// Where the weights will be.
+struct WeightsPlace {
+  uint64_t size = 0;
+  std::string file;  ///< beside the artefact; empty: in it
+  uint64_t hash = 0; ///< of a file's weights
+};
+
+/// Writes the file of WeightsFile.h and returns the hash.
+llvm::Expected<uint64_t>
+writeWeightsFile(llvm::StringRef path, llvm::ArrayRef<WeightSegment> segments,
+                 uint64_t size);
+
 /// The object with `so_model` and the entry function.
 llvm::Expected<ObjectBuffer>
 emitDescriptor(const ModelDescription &description,
-               llvm::ArrayRef<VariantCode> variants, uint64_t weightsSize,
-               llvm::StringRef entry);
+               llvm::ArrayRef<VariantCode> variants,
+               const WeightsPlace &weights, llvm::StringRef entry);
 
 /// A file beside the artefact that is gone when this is, unless renamed.
 class TempFile {

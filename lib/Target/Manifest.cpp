@@ -33,6 +33,8 @@ std::string buildManifest(ManifestInfo info) {
                       {"blocks", std::move(info.blocks)},
                       {"kernels", std::move(info.kernels)},
                       {"input_bounds", std::move(info.inputBounds)}};
+  if (!info.weightFile.empty())
+    object["weight_file"] = json::fixUTF8(info.weightFile);
   if (!info.accuracy.empty())
     object["accuracy"] = std::move(info.accuracy);
   if (!info.states.empty())

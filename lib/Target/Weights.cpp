@@ -3,8 +3,10 @@
 // The weights as an ELF relocatable, written directly so that they stream from
 // where they are to the file: no IR constant, no copy, no 2 GiB limit. The
 // section has the large-model flag, which makes linkers place it away from
-// code, whose relative addresses reach 2 GiB only.
+// code, whose relative addresses reach 2 GiB only. Or as a file of their own,
+// which the runtime maps (WeightsFile.h).
 #include "Internal.h"
+#include "sparse-opt/Runtime/WeightsFile.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -127,24 +129,86 @@ void writeTables(raw_ostream &os, StringRef symbol, uint64_t size) {
   put(os, fileHeader(table));
 }
 
-} // namespace
+/// The hash of what is written to it.
+class HashStream : public raw_ostream {
+public:
+  HashStream() : raw_ostream(/*unbuffered=*/false) { SetBufferSize(1 << 16); }
+  ~HashStream() override { flush(); }
+  uint64_t end() {
+    flush();
+    if (rest.size())
+      so_hash_add(&hash, rest.data(), rest.size());
+    rest.clear();
+    return so_hash_end(&hash);
+  }
 
-Error writeWeightsObject(StringRef path, StringRef symbol,
-                         ArrayRef<WeightSegment> segments, uint64_t size) {
+private:
+  void write_impl(const char *data, size_t size) override {
+    written += size;
+    // What is left of a line waits for the rest of it.
+    size_t missing = rest.empty() ? 0 : std::min(size, 64 - rest.size());
+    rest.append(data, data + missing);
+    if (rest.size() == 64) {
+      so_hash_add(&hash, rest.data(), 64);
+      rest.clear();
+    }
+    size_t whole = (size - missing) / 64 * 64;
+    so_hash_add(&hash, data + missing, whole);
+    rest.append(data + missing + whole, data + size);
+  }
+  uint64_t current_pos() const override { return written; }
+
+  so_hash hash = {};
+  SmallVector<char, 64> rest;
+  uint64_t written = 0;
+};
+
+/// `write(stream)` to a new file.
+Error writeFile(StringRef path, function_ref<Error(raw_fd_ostream &)> write) {
   std::error_code code;
   raw_fd_ostream os(path, code);
   if (code)
     return createFileError(path, code);
-  os.write_zeros(sectionAlignment); // the header comes last
-  Error error = writeSegments(os, segments, size);
-  if (!error)
-    writeTables(os, symbol, size);
+  Error error = write(os);
   os.close();
   if (!os.has_error())
     return error;
   code = os.error();
   os.clear_error();
   return joinErrors(std::move(error), createFileError(path, code));
+}
+
+} // namespace
+
+Expected<uint64_t> writeWeightsFile(StringRef path,
+                                    ArrayRef<WeightSegment> segments,
+                                    uint64_t size) {
+  HashStream hash;
+  if (Error error = writeSegments(hash, segments, size))
+    return std::move(error);
+  so_weights_header header = {};
+  memcpy(header.magic, SO_WEIGHTS_MAGIC, sizeof(header.magic));
+  header.size = size;
+  header.hash = hash.end();
+  header.check = so_weights_check(&header);
+  if (Error error = writeFile(path, [&](raw_fd_ostream &os) {
+        put(os, header);
+        pad(os, SO_WEIGHTS_OFFSET);
+        return writeSegments(os, segments, size);
+      }))
+    return std::move(error);
+  return header.hash;
+}
+
+Error writeWeightsObject(StringRef path, StringRef symbol,
+                         ArrayRef<WeightSegment> segments, uint64_t size) {
+  return writeFile(path, [&](raw_fd_ostream &os) {
+    os.write_zeros(sectionAlignment); // the header comes last
+    Error error = writeSegments(os, segments, size);
+    if (!error)
+      writeTables(os, symbol, size);
+    return error;
+  });
 }
 
 } // namespace sparse_opt

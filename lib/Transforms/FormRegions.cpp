@@ -24,6 +24,8 @@ struct FormRegions : sparse_opt::impl::KernelFormRegionsBase<FormRegions> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     IRRewriter rewriter(&getContext());
+    ResourceUses counted(module);
+    uses = &counted;
     eraseDead();
     // 1. Attentions, before a chain could take an end of one.
     SmallVector<linalg::SoftmaxOp> softmaxes;
@@ -31,7 +33,7 @@ struct FormRegions : sparse_opt::impl::KernelFormRegionsBase<FormRegions> {
     for (linalg::SoftmaxOp op : softmaxes)
       count(formAttention(op, rewriter), numAttentions, numPlainSoftmaxes);
     // 2. Products.
-    WeightPacker weights(module);
+    WeightPacker weights(module, counted);
     SmallVector<linalg::GenericOp> contractions;
     module.walk([&](linalg::GenericOp op) {
       if (matchContraction(op))
@@ -42,7 +44,7 @@ struct FormRegions : sparse_opt::impl::KernelFormRegionsBase<FormRegions> {
             numPlainContractions);
     // 3. One copy of what look-ups and products share.
     numShared += weights.shareTables();
-    numFreed += weights.freeUnused();
+    numFreed += counted.numFreed();
   }
 
   void count(LogicalResult formed, Statistic &yes, Statistic &no) {
@@ -61,8 +63,10 @@ struct FormRegions : sparse_opt::impl::KernelFormRegionsBase<FormRegions> {
         [&](Operation *op) { all.push_back(op); });
     for (Operation *op : llvm::reverse(all))
       if (isOpTriviallyDead(op))
-        op->erase();
+        uses->erase(op);
   }
+
+  ResourceUses *uses = nullptr; ///< while it runs
 };
 
 } // namespace

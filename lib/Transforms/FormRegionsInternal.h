@@ -4,10 +4,10 @@
 // element-wise ops after them, and constants in a product's packing.
 #ifndef SPARSE_OPT_LIB_TRANSFORMS_FORMREGIONSINTERNAL_H
 #define SPARSE_OPT_LIB_TRANSFORMS_FORMREGIONSINTERNAL_H
+#include "ResourceUses.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/PatternMatch.h"
-#include "llvm/ADT/SetVector.h"
 
 namespace sparse_opt {
 
@@ -71,7 +71,8 @@ llvm::SmallVector<mlir::OpFoldResult> sizesOf(mlir::OpBuilder &builder,
 /// Packs constant weights, each once.
 class WeightPacker {
 public:
-  explicit WeightPacker(mlir::ModuleOp module) : module(module) {}
+  WeightPacker(mlir::ModuleOp module, ResourceUses &uses)
+      : module(module), uses(uses) {}
 
   /// The f32 constant behind `weight` (transposes included), whose dimensions
   /// `kDim` and `nDim` are K and N and whose others are 1.
@@ -91,14 +92,10 @@ public:
   /// tables.
   unsigned shareTables();
 
-  /// Frees the memory of packed sources, and of tables found in them, that no
-  /// op refers to any more; returns how many.
-  unsigned freeUnused();
-
 private:
   mlir::ModuleOp module;
+  ResourceUses &uses;
   llvm::SmallVector<std::pair<Source, mlir::ElementsAttr>> packed;
-  llvm::SmallSetVector<mlir::Attribute, 4> shared; ///< tables
 };
 
 /// Each returns success after a rewrite, which leaves what it replaced without

@@ -108,7 +108,8 @@ private:
   }
 
   void narrowOperands(kernel::ProductOp op) {
-    if (!getElementTypeOrSelf(op.getX().getType()).isF32())
+    if (!getElementTypeOrSelf(op.getX().getType()).isF32() ||
+        !op.getWeight().getDefiningOp<arith::ConstantOp>())
       return;
     op.getXMutable().assign(narrowed(op.getX()));
     ++numProducts;

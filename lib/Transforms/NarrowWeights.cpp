@@ -7,7 +7,6 @@
 #include "NarrowWeights.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
-#include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "sparse-opt/Analysis/ConstantData.h"
@@ -37,7 +36,8 @@ public:
   explicit Floats(ElementsAttr attribute) : data(*getConstantData(attribute)) {}
   float operator[](int64_t i) const {
     float value;
-    std::memcpy(&value, data.bytes.data() + (data.splat ? 0 : i * sizeof(value)),
+    std::memcpy(&value,
+                data.bytes.data() + (data.splat ? 0 : i * sizeof(value)),
                 sizeof(value));
     return value;
   }
@@ -118,8 +118,8 @@ quantizeAll(ElementsAttr original, ArrayRef<Neuron> neurons) {
     for (auto [neuron, scale] : llvm::zip_equal(neurons, scales))
       quantize(values, neuron, scale, reinterpret_cast<int8_t *>(out));
   };
-  auto count = RankedTensorType::get({int64_t(scales.size())},
-                                     builder.getF32Type());
+  auto count =
+      RankedTensorType::get({int64_t(scales.size())}, builder.getF32Type());
   return std::pair(
       makeNarrow(original, "_int8", type.clone(builder.getI8Type()), fill),
       makeNarrow(original, "_scales", count, fillScales));
@@ -138,9 +138,9 @@ static TypedAttr pairUp(ElementsAttr weight) {
       for (int64_t pair = 0; pair < narrow.getDimSize(1); ++pair)
         for (int64_t column = 0; column < panelColumns; ++column)
           for (int64_t i = 2 * pair; i < 2 * pair + 2; ++i)
-            *out++ = i < k ? toBf16(values[(panel * k + i) * panelColumns +
-                                           column])
-                           : 0;
+            *out++ =
+                i < k ? toBf16(values[(panel * k + i) * panelColumns + column])
+                      : 0;
   });
 }
 
@@ -160,30 +160,10 @@ static TypedAttr roundTable(ElementsAttr table) {
 // The narrower
 //===----------------------------------------------------------------------===//
 
-WeightNarrower::WeightNarrower(ModuleOp module) : module(module) {
-  module.walk([&](Operation *op) {
-    for (NamedAttribute named : op->getAttrs())
-      if (isa<DenseResourceElementsAttr>(named.getValue()))
-        ++uses[named.getValue()];
-  });
-}
-
-/// With the last op that refers to a resource goes its memory: the narrow
-/// copies take its place one by one.
-void WeightNarrower::erase(arith::ConstantOp constant) {
-  auto resource = dyn_cast<DenseResourceElementsAttr>(constant.getValue());
-  constant->erase();
-  if (!resource || --uses[resource] != 0)
-    return;
-  auto handle = resource.getRawHandle();
-  handle.getManagerInterface(module.getContext())
-      .getBlobManager()
-      .update(handle.getKey(), AsmResourceBlob());
-}
-
 const WeightNarrower::Narrow *
 WeightNarrower::narrowWeight(ElementsAttr weight, int64_t n, Type type) {
-  auto [place, isNew] = known.insert({{weight, type}, {{}, {}, /*isPacked=*/true}});
+  auto [place, isNew] =
+      known.insert({{weight, type}, {{}, {}, /*isPacked=*/true}});
   Narrow &narrow = place->second;
   if (isNew && type.isBF16())
     narrow.values = pairUp(weight);
@@ -204,7 +184,8 @@ const WeightNarrower::Narrow *WeightNarrower::narrowTable(ElementsAttr table,
   auto shaped = cast<ShapedType>(table.getType());
   if (!type.isBF16() && shaped.getRank() < 2)
     return nullptr;
-  auto [place, isNew] = known.insert({{table, type}, {{}, {}, /*isPacked=*/false}});
+  auto [place, isNew] =
+      known.insert({{table, type}, {{}, {}, /*isPacked=*/false}});
   Narrow &narrow = place->second;
   if (isNew && type.isBF16())
     narrow.values = roundTable(table);
@@ -247,7 +228,7 @@ LogicalResult WeightNarrower::narrowProduct(kernel::ProductOp op, Type type) {
     scaleSums(op,
               arith::ConstantOp::create(builder, op.getLoc(), narrow->scales));
   if (constant->use_empty())
-    erase(constant);
+    uses.erase(constant);
   return success();
 }
 
@@ -307,6 +288,6 @@ bool WeightNarrower::narrowLookups(arith::ConstantOp constant, Type type,
     lookup.replaceAllUsesWith(lookUp(lookup, values, scales, narrow->isPacked));
     lookup.erase();
   }
-  erase(constant);
+  uses.erase(constant);
   return true;
 }

@@ -4,10 +4,10 @@
 // a neuron. Private to --kernel-narrow-types.
 #ifndef SPARSE_OPT_LIB_TRANSFORMS_NARROWWEIGHTS_H
 #define SPARSE_OPT_LIB_TRANSFORMS_NARROWWEIGHTS_H
+#include "ResourceUses.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace sparse_opt {
@@ -15,7 +15,7 @@ namespace sparse_opt {
 /// Narrows constants, each once, and frees the f32 ones as it goes.
 class WeightNarrower {
 public:
-  explicit WeightNarrower(mlir::ModuleOp module);
+  explicit WeightNarrower(mlir::ModuleOp module) : uses(module) {}
 
   /// Gives `op` its weight in `type` (bf16 or i8); of i8 its epilogue begins
   /// with a multiplication by the scales. Fails where the weight is no f32
@@ -38,11 +38,9 @@ private:
   const Narrow *narrowWeight(mlir::ElementsAttr weight, int64_t n,
                              mlir::Type type);
   const Narrow *narrowTable(mlir::ElementsAttr table, mlir::Type type);
-  void erase(mlir::arith::ConstantOp constant);
 
-  mlir::ModuleOp module;
   llvm::MapVector<Key, Narrow> known;
-  llvm::DenseMap<mlir::Attribute, unsigned> uses; ///< by ops
+  ResourceUses uses;
 };
 
 } // namespace sparse_opt

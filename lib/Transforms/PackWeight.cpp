@@ -120,7 +120,8 @@ static bool holdsTable(ElementsAttr packed, ElementsAttr table,
     int64_t count = std::min(panelColumns, source.n - first);
     for (int64_t k = 0; k < source.k; ++k, column += panelColumns * size)
       for (int64_t i = 0; i < count; ++i)
-        if (std::memcmp(rows->bytes.data() + ((first + i) * source.k + k) * size,
+        if (std::memcmp(rows->bytes.data() +
+                            ((first + i) * source.k + k) * size,
                         column + i * size, size) != 0)
           return false;
   }
@@ -143,7 +144,6 @@ static void lookUpPacked(arith::ConstantOp table, ElementsAttr packed) {
     lookup.getTensorMutable().assign(panels);
     lookup.getIndicesMutable().assign({panel, k, column});
   }
-  table->erase();
 }
 
 unsigned WeightPacker::shareTables() {
@@ -153,32 +153,16 @@ unsigned WeightPacker::shareTables() {
         llvm::all_of(op->getUsers(), llvm::IsaPred<tensor::ExtractOp>))
       tables.push_back(op);
   });
+  unsigned shared = 0;
   for (arith::ConstantOp table : tables)
     for (auto &[source, attribute] : packed) {
       auto rows = cast<ElementsAttr>(table.getValue());
       if (!holdsTable(attribute, rows, source))
         continue;
       lookUpPacked(table, attribute);
-      shared.insert(rows);
+      uses.erase(table);
+      ++shared;
       break;
     }
-  return shared.size();
-}
-
-unsigned WeightPacker::freeUnused() {
-  llvm::SmallSetVector<Attribute, 16> unused(shared.begin(), shared.end());
-  for (auto &[source, attribute] : packed)
-    if (isa<DenseResourceElementsAttr>(source.attribute))
-      unused.insert(source.attribute);
-  mlir::ModuleOp(module).walk([&](Operation *op) {
-    for (NamedAttribute named : op->getAttrs())
-      unused.remove(named.getValue());
-  });
-  for (Attribute attribute : unused) {
-    auto handle = cast<DenseResourceElementsAttr>(attribute).getRawHandle();
-    handle.getManagerInterface(module.getContext())
-        .getBlobManager()
-        .update(handle.getKey(), AsmResourceBlob());
-  }
-  return unused.size();
+  return shared;
 }

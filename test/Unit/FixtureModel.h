@@ -101,6 +101,8 @@ inline so_model model() {
           variants,
           reinterpret_cast<const uint8_t *>(weights),
           sizeof(weights),
+          /*weights_file=*/nullptr,
+          /*weights_hash=*/0,
           /*num_states=*/0,
           /*length_symbol=*/0,
           /*capacity_symbol=*/0,

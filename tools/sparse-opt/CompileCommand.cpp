@@ -44,10 +44,14 @@ struct Flags {
       "kv-cache", cl::sub(command), cl::value_desc("KEEPER"),
       cl::init("caller"),
       cl::desc("caller (default), or in-place: caches in the instance")};
+  cl::opt<std::string> weightStorage{
+      "weight-storage", cl::sub(command), cl::value_desc("PLACE"),
+      cl::init("embed"),
+      cl::desc("embed (default), or file: beside, as OUTPUT.weights")};
   cl::opt<std::string> maxError{
       "max-error", cl::sub(command), cl::value_desc("LIMIT"),
       cl::init("rel:0.01"),
-      cl::desc("to f32, of other types: rel:0.01 (default), cos:, abs:")};
+      cl::desc("of other types: rel:0.01 (default), cos:, abs:")};
   cl::opt<std::string> inputs{
       "inputs", cl::sub(command), cl::value_desc("in.npz"),
       cl::desc("what errors are measured on (default: made up)")};
@@ -101,10 +105,19 @@ private:
 
 static std::string stageHelp() {
   std::string text = "stages:\n";
-  for (const Stage &stage : getStages()) {
-    text += ("  " + stage.name).str();
-    text.append(17 - stage.name.size(), ' ');
-    text += stage.description.str() + "\n";
+  // Two kinds of files a line, so that all fits a screen.
+  for (ArrayRef<Stage> left = getStages(); !left.empty();) {
+    size_t count = left[0].kind == Stage::File ? 2 : 1;
+    std::string name, description;
+    for (const Stage &stage : left.take_front(count)) {
+      name += (name.empty() ? "" : ", ") + stage.name.str();
+      description +=
+          (description.empty() ? "" : "; ") + stage.description.str();
+    }
+    text += "  " + name;
+    text.append(17 - name.size(), ' ');
+    text += description + "\n";
+    left = left.drop_front(std::min(count, left.size()));
   }
   text += "targets: " + targetNames() + "\n";
   return text;
@@ -132,6 +145,9 @@ static std::string checkFlags() {
   if (!is_contained({"", "f32", "bf16", "int8"}, flags.weightType))
     return "--weight-type=" + flags.weightType +
            " is unknown; there are f32, bf16 and int8";
+  if (!is_contained({"embed", "file"}, flags.weightStorage))
+    return "--weight-storage=" + flags.weightStorage +
+           " is unknown; there are embed and file";
   if (flags.dtype == "auto" && !flags.weightType.empty())
     return "--dtype=auto has no --weight-type; choose f32 or bf16";
   if (stage->kind == Stage::File && (flags.output == "-"))
@@ -149,6 +165,7 @@ static CompileOptions makeOptions(StepClock &clock) {
   options.march = flags.march;
   options.dtype = flags.dtype;
   options.weightType = flags.weightType;
+  options.weightsInFile = flags.weightStorage == "file";
   options.kvCache = flags.kvCache;
   options.entry = flags.entry;
   options.dumpStages = flags.dumpStages;
@@ -200,8 +217,8 @@ static std::optional<int> chooseType(CompileOptions &options,
          " is beyond --max-error=" + flags.maxError);
     return Differs;
   }
-  outs() << "compiled in "
-         << (options.dtype == "f32" && isAuto ? "f32" : types) << '\n';
+  outs() << "compiled in " << (options.dtype == "f32" && isAuto ? "f32" : types)
+         << '\n';
   if (!typeText(options).empty())
     options.accuracy = measured->toJson();
   return std::nullopt;

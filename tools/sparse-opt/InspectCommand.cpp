@@ -22,6 +22,9 @@ namespace {
 struct Flags {
   cl::opt<std::string> model{cl::Positional, cl::Required, cl::sub(command)};
   cl::opt<bool> json{"json", cl::sub(command), cl::desc("print JSON")};
+  cl::opt<bool> checkWeights{
+      "check-weights", cl::sub(command),
+      cl::desc("of a compiled model in a file: compare the checksum")};
   cl::opt<std::string> allowExternal{
       "allow-external", cl::sub(command), cl::value_desc("DIR"),
       cl::desc("read external weights from there too")};
@@ -140,6 +143,12 @@ static int inspectArtefact() {
   Expected<ModelFile> model = ModelFile::open(flags.model, flags.entry);
   if (!model)
     return fail(model.takeError());
+  if (flags.checkWeights) {
+    setenv("SPARSE_OPT_CHECK_WEIGHTS", "1", /*overwrite=*/1);
+    Expected<Instance> instance = Instance::create(*model, /*threads=*/1);
+    if (!instance)
+      return fail(instance.takeError());
+  }
   json::Value manifest = model->getManifest();
   if (!manifest.getAsObject())
     return fail(flags.model + ": its manifest is damaged");

@@ -25,9 +25,9 @@ std::string typeText(const CompileOptions &options);
 /// Compiles what `options` describe for this CPU, and the same in f32. `inputs`
 /// is an .npz file or, when empty, `shape` describes made-up ones.
 llvm::Expected<TypeMeasurement> measureTypes(const CompileOptions &options,
-                                            const std::string &inputs,
-                                            const std::string &shape,
-                                            const ErrorLimit &limit);
+                                             const std::string &inputs,
+                                             const std::string &shape,
+                                             const ErrorLimit &limit);
 
 } // namespace sparse_opt::tool
 #endif

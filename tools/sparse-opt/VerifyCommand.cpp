@@ -40,7 +40,8 @@ struct Flags {
                          cl::init(1), cl::desc("of random inputs (1)")};
   cl::opt<std::string> maxError{
       "max-error", cl::sub(command), cl::value_desc("LIMIT"),
-      cl::desc("exit with 3 beyond rel:1e-4 (bf16: 0.02, int8: 0.1), cos:, abs:")};
+      cl::desc(
+          "3 beyond rel:1e-4 (bf16 0.02, int8 0.1), cos:, abs:")};
   cl::opt<unsigned> threads{"threads", cl::sub(command), cl::value_desc("N"),
                             cl::desc("of the compiled model")};
   cl::opt<bool> noBlocks{"no-blocks", cl::sub(command),
@@ -337,8 +338,8 @@ int sparse_opt::tool::verifyMain(int argc, char **argv) {
   // Rounding's own size, layer upon layer.
   if (!isGiven && model->getText("weight_type") == "int8")
     limit->limit = 0.1;
-  else if (!isGiven && model->getText("dtype") + model->getText("weight_type") !=
-                           "f32f32")
+  else if (!isGiven &&
+           model->getText("dtype") + model->getText("weight_type") != "f32f32")
     limit->limit = 0.02;
   mlir::DialectRegistry registry;
   registerDialects(registry);

@@ -22,12 +22,13 @@ class TimingScope;
 namespace sparse_opt {
 
 struct CompileOptions {
-  std::string input;         ///< .onnx, .onnxtxt, or a stage dump (.mlir)
-  std::string output;        ///< "-" prints IR
-  std::string emit = "so";   ///< the last stage
-  std::string march = "all"; ///< all, native, or a target's name
-  std::string dtype = "f32"; ///< of activations: f32 or bf16
-  std::string weightType;    ///< f32, bf16, int8, or empty: dtype's own
+  std::string input;          ///< .onnx, .onnxtxt, or a stage dump (.mlir)
+  std::string output;         ///< "-" prints IR
+  std::string emit = "so";    ///< the last stage
+  std::string march = "all";  ///< all, native, or a target's name
+  std::string dtype = "f32";  ///< of activations: f32 or bf16
+  std::string weightType;     ///< f32, bf16, int8, or empty: dtype's own
+  bool weightsInFile = false; ///< beside the artefact instead of in it
   /// Who keeps caches: the caller, as the ONNX graph says, or in-place, the
   /// instance.
   std::string kvCache = "caller";

@@ -81,8 +81,10 @@ typedef struct so_model {
   const so_tensor *inputs, *outputs;
   const char *const *symbols; /* names, in the order of `so_call.symbols` */
   const so_variant *variants; /* best first */
-  const uint8_t *weights;
+  const uint8_t *weights;     /* NULL when there are none, or in a file */
   uint64_t weights_size;
+  const char *weights_file; /* its name, beside the artefact; NULL: none */
+  uint64_t weights_hash;    /* see WeightsFile.h */
   /* Tensors that runs append to, kept by the instance. Their length is a
    * symbol, and the size of the dimension that it is along; how much room
    * there is along it is a symbol too. No input has to fix either. */

@@ -69,8 +69,13 @@ struct WeightSegment {
 
 enum class OutputKind { SharedLibrary, StaticLibrary, Object, Executable };
 
+/// Where the weights go: into the artefact, or a file beside it, which the
+/// runtime maps.
+enum class WeightStorage { Embed, File };
+
 struct EmitOptions {
   OutputKind kind = OutputKind::SharedLibrary;
+  WeightStorage storage = WeightStorage::Embed;
   std::string path;
   std::string entry = "sparse_opt_model_v1";
   unsigned jobs = 1;
@@ -85,6 +90,9 @@ emitObject(llvm::Module &module, llvm::StringRef cpu, llvm::StringRef features);
 llvm::Error writeWeightsObject(llvm::StringRef path, llvm::StringRef symbol,
                                llvm::ArrayRef<WeightSegment> segments,
                                uint64_t size);
+
+/// Name of the weights file of the artefact at `path`: "model.so.weights".
+std::string weightsFileName(llvm::StringRef path);
 
 /// Makes the whole artefact at options.path: written beside and renamed, so
 /// that a failure leaves nothing. Variants are best first. The same input

@@ -17,6 +17,7 @@ struct ManifestInfo {
   int64_t opset = 0;
   std::string dtype = "f32";        // of activations
   std::string weightType = "f32";   // f32, bf16 or int8
+  std::string weightFile;           // beside the artefact; empty: in it
   llvm::json::Object accuracy;      // to f32, as measured; may be empty
   std::vector<std::string> targets; // as --march spells them, best first
   std::vector<std::string> flags;   // that change the code

@@ -234,8 +234,9 @@ Value Emitter::widened(Value bf16) {
 }
 
 Value Emitter::loadInt8(Value memref, ValueRange indices, unsigned lanes) {
-  Value wide = arith::ExtSIOp::create(
-      *this, VectorType::get(lanes, getI32Type()), load(memref, indices, lanes));
+  Value wide =
+      arith::ExtSIOp::create(*this, VectorType::get(lanes, getI32Type()),
+                             load(memref, indices, lanes));
   return arith::SIToFPOp::create(*this, VectorType::get(lanes, getF32Type()),
                                  wide);
 }

@@ -29,8 +29,7 @@ std::string MicroKernel::name() const {
          (isRightInt8  ? "_int8"
           : isLeftWide ? "_bf16"
                        : "") +
-         "_r" +
-         text(rows) + "_p" + text(panels) + "_k" + text(depth) + "_l" +
+         "_r" + text(rows) + "_p" + text(panels) + "_k" + text(depth) + "_l" +
          text(leftStride) + "_t" + text(tilePanelStride) + "_" +
          text(tileRowStride) + "_f" + text(prefetched) + "_a" + text(ahead);
 }
@@ -223,8 +222,7 @@ private:
     if (kernel.isRightInt8)
       return loadInt8(panel, b.mul(step, kernel.step()), v * lanes, count);
     unsigned width = lanes * kernel.step();
-    Value elements =
-        b.load(right, {panel, step, b.index(v * width)}, width);
+    Value elements = b.load(right, {panel, step, b.index(v * width)}, width);
     if (!kernel.isLeftWide)
       return {elements};
     Factors halves = splitPairs(elements);
@@ -235,8 +233,8 @@ private:
   Factors loadInt8(Value panel, Value k, unsigned column, int64_t count) {
     Factors floats;
     for (int64_t i = 0; i < count; ++i)
-      floats.push_back(b.loadInt8(right, {panel, b.add(k, i), b.index(column)},
-                                  lanes));
+      floats.push_back(
+          b.loadInt8(right, {panel, b.add(k, i), b.index(column)}, lanes));
     if (!kernel.isPaired())
       return floats;
     Factors pairs;

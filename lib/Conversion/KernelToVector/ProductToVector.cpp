@@ -113,8 +113,8 @@ private:
   int64_t depth, columns, panels, rowStride;
   Tile tall, thin; ///< thin.rows is 0 where there is no second tiling
   unsigned bufferRows;
-  Value left; ///< x, or its copy in f32
-  Value tile; ///< f32 sums, panels x bufferRows x 16
+  Value left;    ///< x, or its copy in f32
+  Value tile;    ///< f32 sums, panels x bufferRows x 16
   Value scratch; ///< of a group of panels, unpacked
 };
 
@@ -348,10 +348,9 @@ ProductLowering::Panels ProductLowering::unpacked(Group group) {
   PanelUnpacking unpacking = {group.count, depth, /*toBf16=*/isPaired};
   MLIRContext *context = op.getContext();
   Value zero = b.index(0);
-  unpacking.call(
-      b, kernels,
-      b.at(op.getWeight(), group.first, unpacking.fromType(context)),
-      b.at(scratch, {zero, zero, zero}, unpacking.toType(context)));
+  unpacking.call(b, kernels,
+                 b.at(op.getWeight(), group.first, unpacking.fromType(context)),
+                 b.at(scratch, {zero, zero, zero}, unpacking.toType(context)));
   return {scratch, zero, false};
 }
 
