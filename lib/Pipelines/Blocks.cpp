@@ -6,28 +6,16 @@
 #include "dialects/Onnx/OnnxOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
-#include "sparse-opt/Analysis/SymbolicShapes.h"
 #include "sparse-opt/Pipelines/Reference.h"
+#include "sparse-opt/Transforms/ExposeFfn.h"
 
 using namespace mlir;
 using namespace sparse_opt;
 
-static SmallVector<ffn::BlockOp> findBlocks(ModuleOp module) {
-  SmallVector<ffn::BlockOp> blocks;
-  module.walk([&](ffn::BlockOp op) { blocks.push_back(op); });
-  return blocks;
-}
-
-static std::string nameOf(ffn::BlockOp block, size_t index) {
-  if (auto name = block.getBlockName())
-    return name->str();
-  return "ffn." + std::to_string(index);
-}
-
 std::vector<std::string> sparse_opt::blockNames(ModuleOp module) {
   std::vector<std::string> names;
   for (auto [i, block] : llvm::enumerate(findBlocks(module)))
-    names.push_back(nameOf(block, i));
+    names.push_back(nameOfBlock(block, i));
   return names;
 }
 
@@ -43,25 +31,7 @@ static DictionaryAttr edgeAttributes(const Twine &name,
 }
 
 void sparse_opt::tapBlocks(ModuleOp module) {
-  auto main = module.lookupSymbol<func::FuncOp>("main");
-  SymbolicShapes shapes(main);
-  auto exit = cast<func::ReturnOp>(main.getBody().front().getTerminator());
-  auto tap = [&](Value value, const Twine &name) {
-    std::vector<std::string> dims;
-    auto type = cast<RankedTensorType>(value.getType());
-    for (int64_t i = 0; i < type.getRank(); ++i) {
-      Dim dim = shapes.getDim(value, i);
-      dims.push_back(dim ? dim->str() : (name + "_dim_" + Twine(i)).str());
-    }
-    unsigned index = exit.getNumOperands();
-    exit.getOperandsMutable().append(value);
-    (void)main.insertResult(index, type,
-                            edgeAttributes(name, dims, module.getContext()));
-  };
-  for (auto [i, block] : llvm::enumerate(findBlocks(module))) {
-    tap(block.getX(), nameOf(block, i) + ":x");
-    tap(block.getY(), nameOf(block, i) + ":y");
-  }
+  exposeBlocks(module, {"x", "y"}, /*keepResults=*/true);
 }
 
 OwningOpRef<ModuleOp> sparse_opt::extractBlocks(ModuleOp module) {
@@ -74,7 +44,7 @@ OwningOpRef<ModuleOp> sparse_opt::extractBlocks(ModuleOp module) {
   SmallVector<Type> inputs, outputs;
   SmallVector<DictionaryAttr> inputAttrs, outputAttrs;
   for (auto [i, block] : llvm::enumerate(blocks)) {
-    std::string name = nameOf(block, i);
+    std::string name = nameOfBlock(block, i);
     auto dimsOf = [block = std::to_string(i)](Value value) {
       std::vector<std::string> dims;
       auto type = cast<RankedTensorType>(value.getType());

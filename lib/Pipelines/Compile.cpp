@@ -57,7 +57,7 @@ private:
   }
   StageOptions stageOptions() const {
     return {options.dtype, options.getWeightType(),
-            options.kvCache == "in-place"};
+            options.kvCache == "in-place", options.expose};
   }
   bool isBf16() const { return options.dtype == "bf16"; }
   void progress(const Twine &step) {

@@ -27,6 +27,11 @@ static void buildFfn(OpPassManager &pm, const StageOptions &) {
   pm.addPass(createConvertOnnxToFfn());
 }
 
+static void buildCompressed(OpPassManager &pm, const StageOptions &options) {
+  if (options.expose)
+    pm.addPass(createFfnExpose());
+}
+
 static void buildLinalg(OpPassManager &pm, const StageOptions &options) {
   pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
@@ -61,7 +66,7 @@ static const Stage stageTable[] = {
     {"ffn", "FFN blocks recognised, constants and shapes folded", Stage::Model,
      buildFfn, nullptr, Dialects(ffnDialects)},
     {"ffn-compressed", "blocks in the form they will run in", Stage::Model,
-     nullptr, nullptr, Dialects(compressedDialects)},
+     buildCompressed, nullptr, Dialects(compressedDialects)},
     {"linalg", "the whole model as structured loops", Stage::Model, buildLinalg,
      nullptr, Dialects(linalgDialects)},
     {"vector", "fused, bufferised, vectorised kernels of a target",

@@ -53,6 +53,8 @@ int runMain(int argc, char **argv);
 int inspectMain(int argc, char **argv);
 int verifyMain(int argc, char **argv);
 int benchMain(int argc, char **argv);
+int calibrateMain(int argc, char **argv);
+int mergeMain(int argc, char **argv);
 
 } // namespace sparse_opt::tool
 #endif

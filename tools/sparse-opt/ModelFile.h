@@ -60,6 +60,8 @@ public:
   llvm::Error run();
   /// What the last run gave, in the order of the model's outputs.
   std::vector<NpyArray> getResults() const;
+  /// The same without a copy, valid until the next run.
+  llvm::ArrayRef<sparse_opt_tensor> getOutputs() const { return outputs; }
   /// Times the launches of the runs that follow, or doesn't.
   llvm::Error enableProfile(bool enabled);
   llvm::Expected<Profile> getProfile() const;

@@ -27,6 +27,9 @@ struct Command {
 constexpr Command commands[] = {
     {"compile", compileMain, "model.onnx -o model.so: ONNX in, binary out"},
     {"run", runMain, "model.so --inputs=in.npz -o out.npz"},
+    {"calibrate", calibrateMain,
+     "model.onnx --inputs=calib.npz -o model.profile"},
+    {"merge", mergeMain, "a.profile b.profile -o all.profile"},
     {"inspect", inspectMain, "model.onnx or model.so: FFN blocks; manifest"},
     {"verify", verifyMain, "model.so --reference=model.onnx: compare answers"},
     {"bench", benchMain, "model.so [--against=onnxruntime]: measure"},
@@ -38,7 +41,7 @@ static int printHelp() {
                   "code\n\nusage:\n";
   for (const Command &command : commands)
     llvm::outs() << "  sparse-opt " << command.name
-                 << std::string(9 - command.name.size(), ' ') << command.summary
+                 << std::string(10 - command.name.size(), ' ') << command.summary
                  << '\n';
   llvm::outs()
       << "  sparse-opt file.mlir --pass ...   the MLIR pass driver ('-' reads "

@@ -32,6 +32,8 @@ struct CompileOptions {
   /// Who keeps caches: the caller, as the ONNX graph says, or in-place, the
   /// instance.
   std::string kvCache = "caller";
+  /// For `calibrate`: results are what --ffn-expose makes them.
+  bool expose = false;
   /// For the manifest: errors that were measured, and on what; may be empty.
   llvm::json::Object accuracy;
   std::string entry = "sparse_opt_model_v1";

@@ -23,6 +23,7 @@ struct StageOptions {
   std::string operands = "f32"; ///< of products and attentions: --dtype
   std::string weights = "f32";  ///< --weight-type
   bool statesInPlace = false;   ///< --kv-cache
+  bool expose = false;          ///< FFN blocks' values instead of results
 };
 
 struct Stage {

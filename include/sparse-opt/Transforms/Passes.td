@@ -78,6 +78,31 @@ def KernelBindStates : Pass<"kernel-bind-states", "mlir::ModuleOp"> {
                            "kernel::KernelDialect"];
 }
 
+def FfnExpose : Pass<"ffn-expose", "mlir::ModuleOp"> {
+  let summary = "Make what happens inside FFN blocks results of @main";
+  let description = [{
+    Every `ffn.block` hands out its values as f32 results named
+    `<block>:<value>`: `x`; `gate` and `up`, the products before the
+    activation; `act`, what goes into the down projection; `residual`, the sum
+    of what is added to the block's result before anything else reads it, if
+    something is; and `y`. For `gate`, `up` and `act` the block is taken apart
+    into the nodes that it stands for. The model's own results go, with all
+    that only they need, unless `keep-results`. A module without blocks stays.
+    It loses nothing: values are those that the dense model computes.
+    Example: `test/Transforms/ffn-expose.mlir`.
+  }];
+  let options = [
+    ListOption<"values", "values", "std::string",
+               "which (default: x,gate,up,act,residual)">,
+    Option<"keepResults", "keep-results", "bool", "false",
+           "keep the model's own results too">];
+  let statistics = [
+    Statistic<"numBlocks", "blocks", "Blocks looked into">,
+    Statistic<"numResiduals", "residuals", "Blocks whose residual was found">,
+    Statistic<"numResults", "results", "Results added">];
+  let dependentDialects = ["onnx::OnnxDialect", "mlir::func::FuncDialect"];
+}
+
 def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
   let summary = "Make the inputs' symbolic dims arguments of @main";
   let description = [{
