@@ -110,7 +110,7 @@ struct BatchSplitter::Layout {
   SequenceInput contentOf(size_t k, int64_t i) const;
   /// Input `k` of the sequences in `order`, up to column `length`.
   NpyArray join(size_t k, ArrayRef<int64_t> order, int64_t length) const;
-  Run makeRun(ArrayRef<int64_t> order) const;
+  ModelRun makeRun(ArrayRef<int64_t> order) const;
 
   static Error arrange(Layout &layout, const BatchSplitter &splitter,
                        ArrayRef<NpyArray> given, StringRef file);
@@ -157,8 +157,8 @@ NpyArray BatchSplitter::Layout::join(size_t k, ArrayRef<int64_t> order,
   return result;
 }
 
-Run BatchSplitter::Layout::makeRun(ArrayRef<int64_t> order) const {
-  Run run;
+ModelRun BatchSplitter::Layout::makeRun(ArrayRef<int64_t> order) const {
+  ModelRun run;
   int64_t length = 0;
   for (int64_t i : order)
     length = std::max(length, lengths[i]);
@@ -250,7 +250,7 @@ void BatchSplitter::Layout::readMask(int input) {
 
 Error BatchSplitter::split(ArrayRef<NpyArray> arrays, StringRef file,
                            int64_t rowsPerRun,
-                           function_ref<Error(const Run &)> visit) const {
+                           function_ref<Error(const ModelRun &)> visit) const {
   Layout layout;
   if (Error error = Layout::arrange(layout, *this, arrays, file))
     return error;

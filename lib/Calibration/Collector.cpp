@@ -42,7 +42,7 @@ static void parallelFor(unsigned threads, size_t count,
 //===----------------------------------------------------------------------===//
 
 Expected<Collector::Rows>
-Collector::rowsOf(const Run &run, int64_t count,
+Collector::rowsOf(const ModelRun &run, int64_t count,
                   const CalibratedBlock &block) const {
   int64_t batch = run.sequences.size(), each = count / batch;
   if (count % batch || (run.positions && each > run.positions))
@@ -92,6 +92,20 @@ static void sampleRows(RowSample &sample, const BlockRows &values,
     sample.add(key, rowOf(values.x, row), rowOf(values.residual, row));
 }
 
+static bool isFinite(const RowsOf &value, ArrayRef<uint32_t> rows) {
+  uint32_t largest = 0;
+  for (uint32_t row : rows) {
+    const float *at = value.data + row * value.columns;
+    for (size_t c = 0; value.data && c < value.columns; ++c) {
+      uint32_t bits;
+      memcpy(&bits, at + c, sizeof(bits));
+      bits &= 0x7fffffffu;
+      largest = bits > largest ? bits : largest;
+    }
+  }
+  return largest < 0x7f800000u; // the bits of infinity
+}
+
 /// A sentence about the first value of the rows that isn't finite, or "".
 static std::string findNonFinite(const CalibratedBlock &block,
                                  const BlockRows &values,
@@ -103,17 +117,16 @@ static std::string findNonFinite(const CalibratedBlock &block,
                                                 {"residual", values.residual}};
   for (auto &[name, value] : all)
     for (uint32_t row : rows)
-      for (size_t c = 0; value.data && c < value.columns; ++c)
-        if (!std::isfinite(value.data[row * value.columns + c]))
-          return ("block '" + block.name + "' has NaN or infinity in " + name +
-                  ", row " + Twine(row) + " of a run")
-              .str();
+      if (!isFinite(value, row))
+        return ("block '" + block.name + "' has NaN or infinity in " + name +
+                ", row " + Twine(row) + " of a run")
+            .str();
   return "";
 }
 
 Error Collector::addValues(ArrayRef<const Rows *> rows,
                            ArrayRef<BlockRows> blocks) {
-  // 1. Every group of columns of every block, and the samples, are tasks.
+  // Tasks: every group of columns of every block, and its samples.
   struct Task {
     size_t block, group;
   };
@@ -121,7 +134,7 @@ Error Collector::addValues(ArrayRef<const Rows *> rows,
   for (auto [b, block] : enumerate(profile.blocks))
     for (size_t group = 0; group <= numColumnGroups(block); ++group)
       tasks.push_back({b, group});
-  std::atomic<bool> isFinite = true;
+  std::atomic<bool> allFinite = true;
   std::mutex mutex;
   parallelFor(threads, tasks.size(), [&](size_t i) {
     auto [b, group] = tasks[i];
@@ -130,34 +143,35 @@ Error Collector::addValues(ArrayRef<const Rows *> rows,
       sampleRows(profile.rows[b].fit, blocks[b], counted.fit, counted.fitKeys);
       sampleRows(profile.rows[b].heldOut, blocks[b], counted.heldOut,
                  counted.heldOutKeys);
+      // Groups look at the other values of fit rows.
+      if (!isFinite(blocks[b].residual, counted.fit) ||
+          !findNonFinite(profile.blocks[b], blocks[b], counted.heldOut).empty())
+        allFinite = false;
       return;
     }
     std::vector<uint64_t> pooled(2 * numGridBins);
     if (!addGroup(profile.blocks[b], blocks[b], counted.fit, group,
                   shard.sums[b], profile.counts[b], pooled))
-      isFinite = false;
+      allFinite = false;
     std::lock_guard<std::mutex> lock(mutex);
     for (unsigned bin = 0; bin < numGridBins; ++bin) {
       profile.counts[b].x[bin] += pooled[bin];
       profile.counts[b].act[bin] += pooled[numGridBins + bin];
     }
   });
-  // 2. Held-out rows and residuals are only in samples: look at them too.
   for (auto [b, block] : enumerate(profile.blocks)) {
-    std::string sentence;
-    if (!isFinite)
-      sentence = findNonFinite(block, blocks[b], rows[b]->fit);
-    if (sentence.empty())
-      sentence = findNonFinite(block, blocks[b], rows[b]->heldOut);
-    if (!sentence.empty())
-      return createStringError(sentence);
+    for (const std::vector<uint32_t> *list : {&rows[b]->fit, &rows[b]->heldOut})
+      if (!allFinite)
+        if (std::string text = findNonFinite(block, blocks[b], *list);
+            !text.empty())
+          return createStringError(text);
     shard.sums[b].rows += rows[b]->fit.size();
     shard.sums[b].heldOutRows += rows[b]->heldOut.size();
   }
   return Error::success();
 }
 
-Error Collector::add(const Run &run, ArrayRef<BlockRows> blocks) {
+Error Collector::add(const ModelRun &run, ArrayRef<BlockRows> blocks) {
   // Blocks with as many rows have the same ones.
   std::map<int64_t, Rows> known;
   std::vector<const Rows *> rows;

@@ -116,26 +116,34 @@ static void sized(Archive &a, std::vector<T> &list) {
   fixed(a, list);
 }
 
-/// Counts, as the length of a run of zeros and the count after it, in turn.
+/// Counts: the length of a run of zeros, that of the run of others after it,
+/// and these, in turn.
 template <typename Archive, typename T>
 static void sparse(Archive &a, std::vector<T> &counts) {
   size_t i = 0;
-  while (i < counts.size() && a.ok()) {
-    uint64_t zeros = 0;
+  auto run = [&](bool isZero) {
+    uint64_t length = 0;
     if constexpr (!Archive::isReader)
-      while (i + zeros < counts.size() && counts[i + zeros] == 0)
-        ++zeros;
-    a.varint(zeros);
-    if (zeros > counts.size() - i)
-      return a.fail();
+      while (i + length < counts.size() && (counts[i + length] == 0) == isZero)
+        ++length;
+    a.varint(length);
+    if (length > counts.size() - i)
+      a.fail();
+    return a.ok() ? length : 0;
+  };
+  while (i < counts.size() && a.ok()) {
+    uint64_t zeros = run(true);
     i += zeros;
-    if (i == counts.size())
-      return;
-    uint64_t count = counts[i];
-    a.varint(count);
-    if (count > std::numeric_limits<T>::max())
-      return a.fail();
-    counts[i++] = static_cast<T>(count);
+    uint64_t others = run(false);
+    if (zeros + others == 0)
+      a.fail(); // it would never end
+    for (; others && a.ok(); --others) {
+      uint64_t count = counts[i];
+      a.varint(count);
+      if (count > std::numeric_limits<T>::max())
+        return a.fail();
+      counts[i++] = static_cast<T>(count);
+    }
   }
 }
 

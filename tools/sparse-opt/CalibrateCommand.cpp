@@ -98,7 +98,7 @@ private:
   int compile();
   Error openModel(StringRef path);
   Error addFile(const BatchSplitter &splitter, const std::string &file);
-  Error addRun(const Run &run, StringRef file);
+  Error addRun(const ModelRun &run, StringRef file);
   Error collect();
   Error finish();
 };
@@ -222,7 +222,7 @@ Error Calibration::openModel(StringRef path) {
 }
 
 /// One run of the model; the values stay in its own memory.
-Error Calibration::addRun(const Run &run, StringRef file) {
+Error Calibration::addRun(const ModelRun &run, StringRef file) {
   running.start();
   instance->bind(run.inputs);
   if (Error error = instance->run()) {
@@ -268,7 +268,7 @@ Error Calibration::addFile(const BatchSplitter &splitter,
   if (!arrays)
     return arrays.takeError();
   return splitter.split(*arrays, file, rowsPerRun,
-                        [&](const Run &run) { return addRun(run, file); });
+                        [&](const ModelRun &run) { return addRun(run, file); });
 }
 
 Error Calibration::collect() {

@@ -56,5 +56,8 @@ int benchMain(int argc, char **argv);
 int calibrateMain(int argc, char **argv);
 int mergeMain(int argc, char **argv);
 
+/// `inspect` of a calibration profile.
+int inspectProfile(llvm::StringRef path, bool asJson);
+
 } // namespace sparse_opt::tool
 #endif

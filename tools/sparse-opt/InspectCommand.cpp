@@ -4,6 +4,7 @@
 // what was not recognised), or what a compiled model says about itself.
 #include "Cli.h"
 #include "ModelFile.h"
+#include "sparse-opt/Calibration/Profile.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Describe.h"
 #include "sparse-opt/Pipelines/Registration.h"
@@ -257,13 +258,17 @@ static int inspectModel() {
 int sparse_opt::tool::inspectMain(int argc, char **argv) {
   if (auto status = parseFlags(
           argc, argv, command,
-          "usage: sparse-opt inspect model.onnx|model.so [--json]",
+          "usage: sparse-opt inspect model.onnx|model.so|model.profile "
+          "[--json]",
           "An ONNX model: inputs, outputs, FFN blocks and their share of the "
-          "work,\nwhat was not recognised. A compiled model: its manifest.\n"))
+          "work,\nwhat was not recognised. A compiled model: its manifest. A "
+          "profile: what its\ndata were and how active neurons are on it.\n"))
     return *status;
   file_magic magic;
   if (std::error_code code = identify_magic(flags.model, magic))
     return fail(flags.model + ": " + code.message());
+  if (isProfile(flags.model))
+    return inspectProfile(flags.model, flags.json);
   return magic == file_magic::elf_shared_object ? inspectArtefact()
                                                 : inspectModel();
 }

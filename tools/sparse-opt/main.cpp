@@ -30,7 +30,8 @@ constexpr Command commands[] = {
     {"calibrate", calibrateMain,
      "model.onnx --inputs=calib.npz -o model.profile"},
     {"merge", mergeMain, "a.profile b.profile -o all.profile"},
-    {"inspect", inspectMain, "model.onnx or model.so: FFN blocks; manifest"},
+    {"inspect", inspectMain,
+     "model.onnx, model.so, model.profile: what is in it"},
     {"verify", verifyMain, "model.so --reference=model.onnx: compare answers"},
     {"bench", benchMain, "model.so [--against=onnxruntime]: measure"},
 };
@@ -41,8 +42,8 @@ static int printHelp() {
                   "code\n\nusage:\n";
   for (const Command &command : commands)
     llvm::outs() << "  sparse-opt " << command.name
-                 << std::string(10 - command.name.size(), ' ') << command.summary
-                 << '\n';
+                 << std::string(10 - command.name.size(), ' ')
+                 << command.summary << '\n';
   llvm::outs()
       << "  sparse-opt file.mlir --pass ...   the MLIR pass driver ('-' reads "
          "stdin)\n"

@@ -28,7 +28,7 @@ struct Sequence {
 };
 
 /// Inputs of one run, and whose rows it computes.
-struct Run {
+struct ModelRun {
   std::vector<NpyArray> inputs;
   std::vector<Sequence> sequences; ///< of the batch, in order
   int64_t positions = 0;           ///< columns of `mask`; 0 without one
@@ -46,9 +46,10 @@ public:
   /// positions unless one sequence has more. `file` is named in errors.
   /// Sequences of similar length share a run, without the columns that are
   /// padding in all of them; those whose mask is 0 throughout are left out.
-  llvm::Error split(llvm::ArrayRef<NpyArray> arrays, llvm::StringRef file,
-                    int64_t rowsPerRun,
-                    llvm::function_ref<llvm::Error(const Run &)> visit) const;
+  llvm::Error
+  split(llvm::ArrayRef<NpyArray> arrays, llvm::StringRef file,
+        int64_t rowsPerRun,
+        llvm::function_ref<llvm::Error(const ModelRun &)> visit) const;
 
 private:
   struct Layout;

@@ -17,7 +17,7 @@ public:
 
   /// Values of each block in one run. An error when rows don't fit the
   /// sequences, or one that counts holds NaN or infinity.
-  llvm::Error add(const Run &run, llvm::ArrayRef<BlockRows> blocks);
+  llvm::Error add(const ModelRun &run, llvm::ArrayRef<BlockRows> blocks);
   uint64_t numSequences() const { return shard.sequences; }
   /// Rows that counted, of the block that had most.
   uint64_t numRows() const;
@@ -30,7 +30,7 @@ private:
     std::vector<uint32_t> fit, heldOut;
     std::vector<RowKey> fitKeys, heldOutKeys;
   };
-  llvm::Expected<Rows> rowsOf(const Run &run, int64_t count,
+  llvm::Expected<Rows> rowsOf(const ModelRun &run, int64_t count,
                               const CalibratedBlock &block) const;
   llvm::Error addValues(llvm::ArrayRef<const Rows *> rows,
                         llvm::ArrayRef<BlockRows> blocks);
