@@ -19,6 +19,7 @@ import numpy as np
 TYPES = {"int64": np.int64, "int32": np.int32, "float32": np.float32, "float16": np.float16,
          "bool": np.bool_}
 POSITIONS_PER_FILE = 1 << 15
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][\"')])\s+")
 
 
 class CalibrateError(Exception):
@@ -56,7 +57,7 @@ def read_tokenizer(path):
 def sentences(text):
     """Sentences of three words or more, paragraph by paragraph."""
     for paragraph in re.split(r"\n\s*\n", text):
-        for sentence in re.split(r"(?<=[.!?;:])[\"')\]]*\s+", " ".join(paragraph.split())):
+        for sentence in SENTENCE_END.split(" ".join(paragraph.split())):
             if len(sentence.split()) >= 3:
                 yield sentence
 
