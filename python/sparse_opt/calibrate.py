@@ -155,7 +155,7 @@ def positive(text):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        prog="python -m sparse_opt.calibrate",
+        prog="python -m sparse_opt.calibrate", allow_abbrev=False,
         description="Makes a calibration profile from text.",
         epilog="Further flags go to 'sparse-opt calibrate': --sample-mb=, --threads=, ...")
     parser.add_argument("model", help="an ONNX model with the input input_ids")

@@ -200,6 +200,9 @@ Error Calibration::openModel(StringRef path) {
     Outputs found{indexOf(block.name + ":x"), indexOf(block.name + ":gate"),
                   indexOf(block.name + ":up"), indexOf(block.name + ":act"),
                   indexOf(block.name + ":residual")};
+    if (any_of(blocks, [&](auto &other) { return other.name == block.name; }))
+      return makeError(flags.model + ": two FFN blocks are called '" +
+                       block.name + "'; give their nodes names of their own");
     block.gated = found.gate >= 0;
     block.hasResidual = found.residual >= 0;
     outputs.push_back(found);
@@ -237,19 +240,24 @@ Error Calibration::addRun(const ModelRun &run, StringRef file) {
   std::vector<BlockRows> values;
   for (const Outputs &at : outputs) {
     BlockRows block;
-    auto get = [&](int index, RowsOf &to) {
+    std::pair<int, RowsOf *> all[] = {{at.x, &block.x},
+                                      {at.gate, &block.gate},
+                                      {at.up, &block.up},
+                                      {at.act, &block.act},
+                                      {at.residual, &block.residual}};
+    for (auto [index, to] : all) {
       if (index < 0)
-        return;
+        continue;
       const sparse_opt_tensor &tensor = results[index];
-      to = {static_cast<const float *>(tensor.data),
-            size_t(tensor.dims[tensor.rank - 1])};
-      block.rows = tensor.bytes / sizeof(float) / to.columns;
-    };
-    get(at.residual, block.residual);
-    get(at.gate, block.gate);
-    get(at.up, block.up);
-    get(at.act, block.act);
-    get(at.x, block.x);
+      *to = {static_cast<const float *>(tensor.data),
+             size_t(tensor.dims[tensor.rank - 1])};
+      int64_t rows = tensor.bytes / sizeof(float) / to->columns;
+      if (index == at.x)
+        block.rows = rows;
+      else if (rows != block.rows) // one row for all, say
+        return makeError(file + ": '" + tensor.name + "' has " + Twine(rows) +
+                         " rows, the block's x " + Twine(block.rows));
+    }
     values.push_back(block);
   }
   counting.start();
