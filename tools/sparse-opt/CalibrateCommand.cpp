@@ -2,13 +2,12 @@
 //
 // `sparse-opt calibrate`: compiles the model for this machine with the insides
 // of its FFN blocks as results, runs it over the data and hands what it
-// computed to lib/Calibration. `sparse-opt merge`: profiles into one.
+// computed to lib/Calibration.
 #include "Cli.h"
 #include "ModelFile.h"
 #include "sparse-opt/Calibration/Collector.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Registration.h"
-#include "sparse-opt/Pipelines/StageFile.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -21,7 +20,6 @@ using namespace sparse_opt;
 using namespace sparse_opt::tool;
 
 static cl::SubCommand command("calibrate", "gather a calibration profile");
-static cl::SubCommand mergeCommand("merge", "add calibration profiles up");
 
 namespace {
 struct Flags {
@@ -47,14 +45,6 @@ struct Flags {
       "allow-external", cl::sub(command), cl::value_desc("DIR"),
       cl::desc("read external weights from there too")};
 } flags;
-
-struct MergeFlags {
-  cl::list<std::string> profiles{cl::Positional, cl::OneOrMore,
-                                 cl::sub(mergeCommand)};
-  cl::opt<std::string> output{"o", cl::sub(mergeCommand),
-                              cl::value_desc("all.profile"),
-                              cl::desc("what to write")};
-} mergeFlags;
 
 class Stopwatch {
 public:
@@ -103,19 +93,6 @@ private:
   Error finish();
 };
 } // namespace
-
-static Error writeFile(const CalibrationProfile &profile, StringRef path) {
-  return writeFileAtomically(path, [&](raw_ostream &os) {
-    writeProfile(profile, os);
-    return Error::success();
-  });
-}
-
-static std::string sizeOf(StringRef path) {
-  uint64_t bytes = 0;
-  (void)sys::fs::file_size(path, bytes);
-  return formatv("{0:f1} MB", bytes / 1e6);
-}
 
 /// The files that --inputs= names, those of a folder by name.
 Error Calibration::findFiles() {
@@ -318,15 +295,16 @@ Error Calibration::finish() {
                      (flags.inputs.size() > 1 ? ",...: " : ": ") +
                      toString(profile.takeError()));
   progress.step("writing " + flags.output);
-  if (Error error = writeFile(*profile, flags.output))
-    return error;
+  Expected<std::string> size = saveProfile(*profile, flags.output);
+  if (!size)
+    return size.takeError();
   progress.clear();
   all.stop();
   outs() << formatv("{0}: {1} rows of {2} sequences ({3} held out), {4} FFN "
                     "blocks, {5}\n",
                     flags.output, rows, profile->numSequences(),
                     profile->numHeldOutSequences(), profile->blocks.size(),
-                    sizeOf(flags.output));
+                    *size);
   outs() << formatv("{0:f1} s: {1:f1} compiling, {2:f1} running the model, "
                     "{3:f1} counting; peak memory {4:f0} MB; threads: {5}\n",
                     all.seconds(), compiling.seconds(), running.seconds(),
@@ -365,43 +343,4 @@ int sparse_opt::tool::calibrateMain(int argc, char **argv) {
   if (flags.sampleMb == 0)
     return fail("--sample-mb=0 keeps no rows");
   return Calibration().run();
-}
-
-static Error mergeProfiles() {
-  std::optional<CalibrationProfile> merged;
-  std::string names;
-  for (const std::string &path : mergeFlags.profiles) {
-    Expected<CalibrationProfile> profile = readProfile(path);
-    if (!profile)
-      return profile.takeError();
-    if (!merged)
-      merged = std::move(*profile);
-    else if (Error error = mergeProfile(*merged, *profile, names, path))
-      return error;
-    names = names.empty() ? path : names + " and " + path;
-  }
-  if (Error error = writeFile(*merged, mergeFlags.output))
-    return error;
-  uint64_t rows = 0;
-  for (size_t i = 0; i < merged->blocks.size(); ++i)
-    rows = std::max(rows, merged->rowsOf(i) + merged->heldOutRowsOf(i));
-  outs() << formatv("{0}: {1} rows of {2} sequences ({3} held out) from {4} "
-                    "calibrations, {5}\n",
-                    mergeFlags.output, rows, merged->numSequences(),
-                    merged->numHeldOutSequences(), merged->shards.size(),
-                    sizeOf(mergeFlags.output));
-  return Error::success();
-}
-
-int sparse_opt::tool::mergeMain(int argc, char **argv) {
-  if (auto status = parseFlags(
-          argc, argv, mergeCommand,
-          "usage: sparse-opt merge a.profile b.profile ... -o all.profile",
-          "Profiles of one model; their order changes no bit.\n"))
-    return *status;
-  if (mergeFlags.output.empty())
-    return fail("merge needs -o all.profile");
-  if (Error error = mergeProfiles())
-    return fail(std::move(error));
-  return Done;
 }

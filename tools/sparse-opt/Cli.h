@@ -11,6 +11,10 @@
 #include <string>
 #include <vector>
 
+namespace sparse_opt {
+struct CalibrationProfile;
+} // namespace sparse_opt
+
 namespace sparse_opt::tool {
 
 enum ExitStatus { Done = 0, BadInput = 1, OurBug = 2, Differs = 3 };
@@ -58,6 +62,9 @@ int mergeMain(int argc, char **argv);
 
 /// `inspect` of a calibration profile.
 int inspectProfile(llvm::StringRef path, bool asJson);
+/// Writes one, and says how large it is: "94.2 MB".
+llvm::Expected<std::string> saveProfile(const CalibrationProfile &profile,
+                                        llvm::StringRef path);
 
 } // namespace sparse_opt::tool
 #endif
