@@ -26,17 +26,17 @@ struct Flags {
   cl::opt<std::string> model{cl::Positional, cl::Required, cl::sub(command)};
   cl::list<std::string> inputs{
       "inputs", cl::sub(command), cl::value_desc("calib.npz"),
-      cl::desc("data: an .npz, or a folder of them; may be given again")};
+      cl::desc("an .npz or a folder of them; may be given again")};
   cl::opt<std::string> output{"o", cl::sub(command),
                               cl::value_desc("model.profile"),
                               cl::desc("what to write")};
   cl::opt<std::string> rowMask{
       "row-mask", cl::sub(command), cl::value_desc("INPUT"),
-      cl::desc("rows where it is 0 don't count (attention_mask); or none")};
+      cl::desc("rows count where it isn't 0 (attention_mask), or none")};
   cl::opt<unsigned> sampleMb{"sample-mb", cl::sub(command), cl::value_desc("N"),
                              cl::init(128),
-                             cl::desc("size of the sample of rows, in MB "
-                                      "(128); of sequences a quarter of it")};
+                             cl::desc("MB of sampled rows (128); a quarter of "
+                                      "it for sequences")};
   cl::opt<unsigned> seed{"seed", cl::sub(command), cl::value_desc("N"),
                          cl::init(0), cl::desc("of samples (0)")};
   cl::opt<unsigned> threads{"threads", cl::sub(command), cl::value_desc("N"),
