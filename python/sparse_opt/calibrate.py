@@ -3,27 +3,24 @@
 
 Cuts a text into sequences, makes a model's inputs of their tokens and calls
 `sparse-opt calibrate`, which does the rest. Needs the package `tokenizers`
-(`pip install sparse-opt[calibrate]`) and the compiler's program.
+(an extra: `pip install ./python[text]`) and the compiler's program.
 """
 
 import argparse
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 
 import numpy as np
 
+from . import texts, tokenizing
+from .tokenizing import UsageError
+
 TYPES = {"int64": np.int64, "int32": np.int32, "float32": np.float32, "float16": np.float16,
          "bool": np.bool_}
 POSITIONS_PER_FILE = 1 << 15
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][\"')])\s+")
-
-
-class CalibrateError(Exception):
-    """One sentence for the user."""
 
 
 def model_inputs(program, model, extra=()):
@@ -32,34 +29,11 @@ def model_inputs(program, model, extra=()):
         done = subprocess.run([program, "inspect", model, "--json", *extra],
                               capture_output=True, text=True)
     except OSError as error:
-        raise CalibrateError(f"'{program}' can't be started: {error.strerror}; "
-                             "--sparse-opt=PROGRAM names the compiler") from None
+        raise UsageError(f"'{program}' can't be started: {error.strerror}; "
+                         "--sparse-opt=PROGRAM names the compiler") from None
     if done.returncode:
-        raise CalibrateError(done.stderr.strip().removeprefix("sparse-opt: error: "))
+        raise UsageError(done.stderr.strip().removeprefix("sparse-opt: error: "))
     return json.loads(done.stdout)["inputs"]
-
-
-def read_tokenizer(path):
-    try:
-        import tokenizers
-    except ImportError:
-        raise CalibrateError("text needs the package tokenizers: "
-                             "pip install 'sparse-opt[calibrate]'") from None
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the package raises nothing more specific
-        raise CalibrateError(f"--tokenizer={path}: {error}") from None
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
-
-
-def sentences(text):
-    """Sentences of three words or more, paragraph by paragraph."""
-    for paragraph in re.split(r"\n\s*\n", text):
-        for sentence in SENTENCE_END.split(" ".join(paragraph.split())):
-            if len(sentence.split()) >= 3:
-                yield sentence
 
 
 def sequences(text, tokenizer, unit, length, limit):
@@ -68,10 +42,10 @@ def sequences(text, tokenizer, unit, length, limit):
         ids = tokenizer.encode(text, add_special_tokens=False).ids
         pieces = [ids[i:i + length] for i in range(0, len(ids) - 1, length)]
         return pieces[:limit]
-    texts = sentences(text) if unit == "sentence" else filter(str.strip, text.splitlines())
-    texts = [piece for _, piece in zip(range(limit or sys.maxsize), texts)]
+    pieces = texts.sentences(text) if unit == "sentence" else text.splitlines()
+    pieces = [piece for piece in pieces if piece.strip()][:limit]
     tokenizer.enable_truncation(length)
-    return [encoded.ids for encoded in tokenizer.encode_batch(texts)]
+    return [encoded.ids for encoded in tokenizer.encode_batch(pieces)]
 
 
 def is_past(name):
@@ -83,7 +57,7 @@ def array_of(described, ids, mask):
     name, dims = described["name"], described["dims"]
     kind = TYPES.get(described["type"])
     if kind is None:
-        raise CalibrateError(f"input '{name}' is {described['type']}, which text doesn't give")
+        raise UsageError(f"input '{name}' is {described['type']}, which text doesn't give")
     if name == "input_ids":
         return ids.astype(kind)
     if name == "attention_mask":
@@ -96,15 +70,15 @@ def array_of(described, ids, mask):
         return np.zeros([len(ids), *(d if isinstance(d, int) else 0 for d in dims[1:])], kind)
     if name == "use_cache_branch":
         return np.zeros(dims if all(isinstance(d, int) for d in dims) else [1], kind)
-    raise CalibrateError(f"it isn't known what of a text the input '{name}' takes; write .npz "
-                         "files and call sparse-opt calibrate")
+    raise UsageError(f"it isn't known what of a text the input '{name}' takes; write .npz "
+                     "files and call sparse-opt calibrate")
 
 
 def batches(inputs, pieces):
     """Feeds of similar length; without a mask only equal lengths go together."""
     names = [described["name"] for described in inputs]
     if "input_ids" not in names:
-        raise CalibrateError("the model has no input 'input_ids', so text can't be its input")
+        raise UsageError("the model has no input 'input_ids', so text can't be its input")
     has_mask = "attention_mask" in names
     order = sorted((piece for piece in pieces if piece), key=len)
     begin = 0
@@ -129,14 +103,11 @@ def calibrate(options, further):
     unit = options.unit
     if unit == "auto":
         unit = "tokens" if any(is_past(d["name"]) for d in inputs) else "sentence"
-    tokenizer = read_tokenizer(options.tokenizer)
-    try:
-        text = pathlib.Path(options.text).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise CalibrateError(f"--text={options.text}: {error.strerror}") from None
+    tokenizer = tokenizing.load(options.tokenizer)
+    text = texts.from_file(options.text)
     pieces = sequences(text, tokenizer, unit, options.length, options.limit)
     if not any(pieces):
-        raise CalibrateError(f"--text={options.text}: holds no text to calibrate with")
+        raise UsageError(f"--text={options.text}: holds no text to calibrate with")
     with tempfile.TemporaryDirectory(prefix="sparse-opt-calibrate-") as folder:
         folder = pathlib.Path(options.keep or folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,7 +143,7 @@ def main(arguments=None):
                         help="the compiler (sparse-opt)")
     try:
         return calibrate(*parser.parse_known_args(arguments))
-    except CalibrateError as error:
+    except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
