@@ -83,7 +83,7 @@ func.func @long_panels(%x: memref<?x100xf32>, %w: memref<1x100x16xf32>, %out: me
 // CHECK: vector.store %{{.+}}, %[[WIDE]][%[[R]], %c0]
 // CHECK: vector.maskedload
 // CHECK: scf.parallel
-// CHECK: call @kernel_bf16_r1_p1_k20_l48_
+// CHECK: call @kernel_f32_bf16_r1_p1_k20_l48_
 func.func @bf16(%x: memref<?x20xbf16>, %w: memref<1x10x16x2xbf16>, %out: memref<?x16xf32>) {
   kernel.product %x, %w outs(%out : memref<?x16xf32>) {
   ^bb0(%acc: f32):
@@ -168,7 +168,7 @@ func.func @attention(%q: memref<?x?x12x32xf32>, %mask: memref<?x1x1x?xf32>, %out
 // CHECK: %[[BEHIND:.+]] = arith.subi %[[J]], %c36
 // CHECK: memref.prefetch %[[NEXT]][%c0, %[[BEHIND]], %c0]
 
-// CHECK-LABEL: func.func private @kernel_bf16_r1_p1_k20_l48_
+// CHECK-LABEL: func.func private @kernel_f32_bf16_r1_p1_k20_l48_
 // CHECK-SAME: (%[[X:.+]]: memref<?x20xf32, strided<[48, 1], offset: ?>>,
 // CHECK: %[[LOW:.+]] = arith.shli
 // CHECK: %[[HIGH:.+]] = arith.andi

@@ -33,10 +33,9 @@ struct Flags {
   cl::opt<std::string> rowMask{
       "row-mask", cl::sub(command), cl::value_desc("INPUT"),
       cl::desc("rows count where it isn't 0 (attention_mask), or none")};
-  cl::opt<unsigned> sampleMb{"sample-mb", cl::sub(command), cl::value_desc("N"),
-                             cl::init(128),
-                             cl::desc("MB of sampled rows (128); a quarter of "
-                                      "it for sequences")};
+  cl::opt<unsigned> sampleMb{
+      "sample-mb", cl::sub(command), cl::value_desc("N"), cl::init(128),
+      cl::desc("MB of sampled rows (128); sequences: a quarter")};
   cl::opt<unsigned> seed{"seed", cl::sub(command), cl::value_desc("N"),
                          cl::init(0), cl::desc("of samples (0)")};
   cl::opt<unsigned> threads{"threads", cl::sub(command), cl::value_desc("N"),
