@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "sparse-opt/Transforms/Passes.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace sparse_opt {
@@ -259,12 +260,20 @@ struct BindStates : public sparse_opt::impl::KernelBindStatesBase<BindStates> {
     return name;
   }
 
-  /// A mask that is as long as the caches with their new rows is often looked
-  /// up in one piece, [batch * total], where another length would shift its
-  /// rows. The lookup gives it away: as many indices a row as the caches get.
+  /// A mask of another length than that of the caches with their new rows is
+  /// a mistake, but not one that its reader sees: too long a mask has all rows
+  /// that are read. Two things give such an input away: the check that it is
+  /// long enough, and a lookup in one piece, [batch * total], of as many
+  /// indices a row as the caches get.
   static void checkMasks(func::FuncOp func, const State &state) {
     auto total = cast<Value>(state.length());
-    SmallVector<std::pair<BlockArgument, int64_t>> found;
+    llvm::SmallSetVector<std::pair<BlockArgument, int64_t>, 2> found;
+    func.walk([&](kernel::CheckSizesOp check) {
+      auto dim = check.getRhs().getDefiningOp<tensor::DimOp>();
+      auto input = dim ? dyn_cast<BlockArgument>(dim.getSource()) : nullptr;
+      if (check.getLhs() == total && input && dim.getConstantIndex())
+        found.insert({input, *dim.getConstantIndex()});
+    });
     func.walk([&](kernel::CheckIndexOp check) {
       auto product = check.getBound().getDefiningOp<arith::MulIOp>();
       auto indices = check.getIndices().getDefiningOp<linalg::GenericOp>();
@@ -278,7 +287,7 @@ struct BindStates : public sparse_opt::impl::KernelBindStatesBase<BindStates> {
         auto input = dim ? dyn_cast<BlockArgument>(dim.getSource()) : nullptr;
         if (input && dim.getConstantIndex() &&
             !llvm::is_contained(empty.getDynamicSizes(), factor))
-          found.push_back({input, *dim.getConstantIndex()});
+          found.insert({input, *dim.getConstantIndex()});
       }
     });
     OpBuilder b(func.getContext());

@@ -116,3 +116,31 @@ func.func @main(%x: tensor<?x?xf32> {onnx.name = "x", onnx.dims = ["batch", "seq
   %1 = tensor.insert_slice %x into %0[0, %p] [%b, %n] [1, 1] : tensor<?x?xf32> into tensor<?x?xf32>
   return %1 : tensor<?x?xf32>
 }
+
+// -----
+
+// So must one that is checked to be long enough.
+// CHECK: func.func @main(%{{.+}}: tensor<?x?xf32> {{.*}}, %[[MASK:.+]]: tensor<?xi64> {{.*}}, %[[PAST:.+]]: index
+// CHECK-SAME: attributes {kernel.state_sizes = {total = "past+seq"}}
+// CHECK: %[[ALL:.+]] = arith.addi %[[PAST]], %{{.+}} : index
+// CHECK: %[[T:.+]] = tensor.dim %[[MASK]], %{{.+}}
+// CHECK: %[[SAME:.+]] = arith.cmpi eq, %[[T]], %[[ALL]]
+// CHECK: kernel.check_sizes %[[T]], %[[ALL]] when %[[SAME]] "dimension 0 of input 'mask' must be the length of the caches with the new rows"
+func.func @main(%x: tensor<?x?xf32> {onnx.name = "x", onnx.dims = ["batch", "seq"]},
+                %mask: tensor<?xi64> {onnx.name = "mask", onnx.dims = ["total"]},
+                %past: tensor<?x?xf32> {onnx.name = "past_kv", onnx.dims = ["batch", "past"]})
+    -> (tensor<?x?xf32> {onnx.name = "present", onnx.dims = ["batch", "past+seq"]}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %b = tensor.dim %x, %c0 : tensor<?x?xf32>
+  %n = tensor.dim %x, %c1 : tensor<?x?xf32>
+  %t = tensor.dim %mask, %c0 : tensor<?xi64>
+  %p = tensor.dim %past, %c1 : tensor<?x?xf32>
+  %all = arith.addi %p, %n : index
+  %fits = arith.cmpi sle, %all, %t : index
+  kernel.check_sizes %all, %t when %fits "past+seq must be at most total"
+  %e = tensor.empty(%b, %all) : tensor<?x?xf32>
+  %0 = tensor.insert_slice %past into %e[0, 0] [%b, %p] [1, 1] : tensor<?x?xf32> into tensor<?x?xf32>
+  %1 = tensor.insert_slice %x into %0[0, %p] [%b, %n] [1, 1] : tensor<?x?xf32> into tensor<?x?xf32>
+  return %1 : tensor<?x?xf32>
+}
