@@ -195,7 +195,8 @@ def CheckSizesOp : KernelOp<"check_sizes", [
   let summary = "two sizes of this run fit each other";
   let description = [{
     Where `holds` is false, records `lhs` and `rhs` as `kernel.check_index`
-    records an index: the runtime answers "message (lhs against rhs)".
+    records an index: the runtime answers "message (lhs against rhs)". Where
+    sizes follow from the inputs', nothing of the model runs then.
   }];
   let arguments = (ins I1:$holds, Index:$lhs, Index:$rhs, StrAttr:$message);
   let assemblyFormat = "$lhs `,` $rhs `when` $holds $message attr-dict";

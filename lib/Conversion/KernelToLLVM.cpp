@@ -2,10 +2,14 @@
 //
 // kernel.launch and the kernel.check ops in terms of a so_call (ModelAbi.h): a
 // launch stores its captures in a record on the stack and calls the runtime's
-// `parallel` with a thunk that loads them; an index check fills the error
-// slot. Ordinary --convert-to-llvm does the rest.
+// `parallel` with a thunk that loads them; a check fills the error slot. Sizes
+// are checked before anything else, and a function ends when they don't fit:
+// its loops would leave their buffers. Ordinary --convert-to-llvm does the
+// rest.
 #include "MemRefPacking.h"
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -56,6 +60,8 @@ constexpr int64_t wordBytes = 8;
 struct ConvertKernelToLLVM
     : public sparse_opt::impl::ConvertKernelToLLVMBase<ConvertKernelToLLVM> {
   void runOnOperation() override {
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      checkSizesFirst(func);
     SmallVector<kernel::LaunchOp> launches;
     SmallVector<Operation *> checks;
     getOperation().walk([&](Operation *op) {
@@ -249,6 +255,54 @@ struct ConvertKernelToLLVM
                                       shifted, range);
     noteWhere(builder, loc, bad, call, check.getMessageAttr(), index, bound,
               /*areSizes=*/false);
+  }
+
+  /// Moves checks of sizes, which only arguments decide, before all else and
+  /// ends the function behind them when one has failed. A check inside a loop
+  /// or of sizes that are computed from memory stays where it is.
+  static void checkSizesFirst(func::FuncOp func) {
+    Value call = func.isExternal() ? Value() : callOf(func);
+    if (!call || func.getNumResults())
+      return;
+    Block *entry = &func.front();
+    SetVector<Operation *> first;
+    // Stack that a function takes once must be taken in its first block.
+    for (auto alloca : entry->getOps<memref::AllocaOp>())
+      if (alloca->getNumOperands() == 0)
+        first.insert(alloca);
+    size_t numAllocas = first.size();
+    for (auto check : entry->getOps<kernel::CheckSizesOp>())
+      insertWithOperands(check, first);
+    if (first.size() == numAllocas)
+      return;
+    for (Operation *op : llvm::reverse(first))
+      op->moveBefore(entry, entry->begin());
+    Block *rest = entry->splitBlock(first.back()->getNextNode());
+    Block *end = &func.getBody().emplaceBlock();
+    Location loc = func.getLoc();
+    OpBuilder builder = OpBuilder::atBlockEnd(end);
+    func::ReturnOp::create(builder, loc);
+    builder.setInsertionPointToEnd(entry);
+    Type pointer = pointerType(builder);
+    Value message = LLVM::LoadOp::create(
+        builder, loc, pointer,
+        fieldAt(builder, loc, call, offsetof(so_call, error_message)));
+    Value fits =
+        LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::eq, message,
+                             LLVM::ZeroOp::create(builder, loc, pointer));
+    cf::CondBranchOp::create(builder, loc, fits, rest, end);
+  }
+
+  /// Adds `check` behind what it is computed from, if that may be moved.
+  static void insertWithOperands(kernel::CheckSizesOp check,
+                                 SetVector<Operation *> &ops) {
+    SetVector<Operation *> slice;
+    (void)getBackwardSlice(check.getOperation(), &slice);
+    for (Operation *op : slice)
+      if (op->getBlock() != check->getBlock() || !isMemoryEffectFree(op))
+        return;
+    ops.insert_range(slice);
+    ops.insert(check);
   }
 
   void checkSizes(OpBuilder &builder, kernel::CheckSizesOp check, Value call) {

@@ -38,12 +38,44 @@ func.func @main(%m: memref<?xi64>, %n: index, %call: !llvm.ptr {kernel.call}) {
 
 // -----
 
+// Sizes are checked before anything runs, and nothing runs when they don't fit.
 // CHECK: llvm.mlir.global internal constant @[[TEXT:.+]]("n is 4\00")
-// CHECK: func.func @main
-// CHECK: %[[BAD:.+]] = arith.xori %arg1
+// CHECK: func.func @main(%[[N:.+]]: index, %{{.+}}: memref<?xf32>, %[[CALL:.+]]: !llvm.ptr
+// CHECK: %[[HOLDS:.+]] = arith.cmpi eq, %[[N]]
+// CHECK: %[[BAD:.+]] = arith.xori %[[HOLDS]]
 // CHECK: scf.if %[[BAD]]
 // CHECK: llvm.mlir.addressof @[[TEXT]]
-func.func @main(%n: index, %holds: i1, %four: index, %call: !llvm.ptr {kernel.call}) {
+// CHECK: %[[MESSAGE:.+]] = llvm.load
+// CHECK: %[[FITS:.+]] = llvm.icmp "eq" %[[MESSAGE]]
+// CHECK: cf.cond_br %[[FITS]], ^[[REST:.+]], ^[[END:.+]]
+// CHECK: ^[[REST]]:
+// CHECK: memref.store
+// CHECK: return
+// CHECK: ^[[END]]:
+// CHECK-NEXT: return
+func.func @main(%n: index, %m: memref<?xf32>, %call: !llvm.ptr {kernel.call}) {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  memref.store %zero, %m[%c0] : memref<?xf32>
+  %four = arith.constant 4 : index
+  %holds = arith.cmpi eq, %n, %four : index
+  kernel.check_sizes %n, %four when %holds "n is 4"
+  return
+}
+
+// -----
+
+// A size that memory decides can't be checked before it is there.
+// CHECK: func.func @main
+// CHECK: memref.store
+// CHECK: memref.load
+// CHECK: scf.if
+// CHECK-NOT: cf.cond_br
+func.func @main(%n: index, %m: memref<?xindex>, %call: !llvm.ptr {kernel.call}) {
+  %c0 = arith.constant 0 : index
+  memref.store %n, %m[%c0] : memref<?xindex>
+  %four = memref.load %m[%c0] : memref<?xindex>
+  %holds = arith.cmpi eq, %n, %four : index
   kernel.check_sizes %n, %four when %holds "n is 4"
   return
 }

@@ -153,6 +153,25 @@ class CompiledTest(ArtefactTest):
                         f"--emit={kind}", f"--entry={entry}"], check=True)
         return path
 
+    def test_nothing_runs_over_sizes_that_do_not_fit(self):
+        """Loops over c's rows would read y far behind its end."""
+        source, program = self.folder / "model.onnxtxt", self.folder / "program"
+        source.write_text("""<ir_version: 8, opset_import: ["" : 17]>
+            rows (float[n, 8] x, float[m, 8] y, float[q, 8] w) => (float[p, 8] z) {
+              c = Concat<axis=0>(x, w)
+              z = Add(c, y)
+            }""")
+        subprocess.run([os.environ["SPARSE_OPT"], "compile", source, "-o", program,
+                        "--emit=exe"], check=True)
+        given, result = self.folder / "in.npz", self.folder / "out.npz"
+        np.savez(given, **{name: np.ones((rows, 8), np.float32)
+                           for name, rows in (("x", 2000000), ("y", 4), ("w", 2))})
+        done = self.run_program(program, f"--inputs={given}", "-o", result)
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "error: node 'Add(z)' (Add): m must be equal to n+q "
+                             "(4 against 2000002)\n"))
+        self.assertFalse(result.exists())
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -182,11 +182,14 @@ def ConvertKernelToLLVM : Pass<"convert-kernel-to-llvm", "mlir::ModuleOp"> {
     `kernel.launch` stores its captures in a record on the stack (a memref
     without a layout is a pointer and its dynamic sizes) and calls
     `so_call.parallel` with a thunk. The `kernel.check_` ops note the first
-    violation in the call's error slot. Private functions get internal
+    violation in the call's error slot. Checks of sizes that follow from the
+    arguments come before all else, and where one fails nothing else runs: loops
+    over such sizes would leave their buffers. Private functions get internal
     linkage.
     Example: `test/Conversion/convert-kernel-to-llvm.mlir`.
   }];
   let dependentDialects = ["mlir::arith::ArithDialect",
+                           "mlir::cf::ControlFlowDialect",
                            "mlir::func::FuncDialect",
                            "mlir::LLVM::LLVMDialect",
                            "mlir::memref::MemRefDialect",
