@@ -12,6 +12,7 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "sparse-opt/Transforms/Passes.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/xxhash.h"
 
@@ -91,6 +92,29 @@ void replaceBySplat(arith::ConstantOp constant, DenseElementsAttr value) {
   constant.erase();
 }
 
+int64_t bytesOf(arith::ConstantOp constant) {
+  auto type = dyn_cast<RankedTensorType>(constant.getType());
+  return type ? byteSize(type) : 0;
+}
+
+/// A run reads weights from one end to the other, so that what a product
+/// fetches past the end of its own is the next one's. Of one op the large ones
+/// are last: they are what is streamed.
+SmallVector<arith::ConstantOp> inOrderOfUse(func::FuncOp func) {
+  llvm::SetVector<arith::ConstantOp> constants;
+  func.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    SmallVector<arith::ConstantOp> used;
+    for (Value operand : op->getOperands())
+      if (auto constant = operand.getDefiningOp<arith::ConstantOp>())
+        used.push_back(constant);
+    llvm::stable_sort(used, [](arith::ConstantOp a, arith::ConstantOp b) {
+      return bytesOf(a) < bytesOf(b);
+    });
+    constants.insert_range(used);
+  });
+  return constants.takeVector();
+}
+
 struct ExternalizeWeights
     : public sparse_opt::impl::KernelExternalizeWeightsBase<
           ExternalizeWeights> {
@@ -122,9 +146,7 @@ struct ExternalizeWeights
       return failure();
     base = func.getArguments().back();
     views.clear();
-    SmallVector<arith::ConstantOp> constants;
-    func.walk([&](arith::ConstantOp op) { constants.push_back(op); });
-    for (arith::ConstantOp constant : constants)
+    for (arith::ConstantOp constant : inOrderOfUse(func))
       visit(constant, store);
     return success();
   }
@@ -132,7 +154,7 @@ struct ExternalizeWeights
   void visit(arith::ConstantOp constant, WeightStore &store) {
     auto type = dyn_cast<RankedTensorType>(constant.getType());
     auto value = dyn_cast<ElementsAttr>(constant.getValue());
-    if (!type || !value || byteSize(type) < minBytes)
+    if (!type || !value || bytesOf(constant) < minBytes)
       return;
     auto dense = dyn_cast<DenseElementsAttr>(value);
     if (dense && dense.isSplat())

@@ -165,8 +165,9 @@ def KernelExternalizeWeights : Pass<"kernel-externalize-weights", "mlir::ModuleO
   let description = [{
     Constant tensors of at least `min-bytes` become `memref.view` of the new
     argument `%weights` (attribute `kernel.weights_base`), at offsets that are
-    multiples of 64. Equal contents are stored once, whatever their type. The
-    module attribute `kernel.weights` lists `{offset, resource}`;
+    multiples of 64, in the order of their first use, an op's smaller ones
+    first. Equal contents are stored once, whatever their type. The module
+    attribute `kernel.weights` lists `{offset, resource}`;
     `kernel.weights_size` is their extent in bytes. Large splats become
     `linalg.fill`. Constants of i1 stay.
     Example: `test/Transforms/kernel-externalize-weights.mlir`.
