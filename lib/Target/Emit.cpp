@@ -146,20 +146,29 @@ Error emitModel(const ModelDescription &description,
   if (failed)
     return failed;
 
-  // 3. Linked under another name, then renamed.
+  // 3. Linked under another name, copied as weights are best mapped, and
+  //    renamed.
+  const bool isMapped = options.kind == OutputKind::SharedLibrary ||
+                        options.kind == OutputKind::Executable;
   Expected<TempFile> output = TempFile::create(options.path, "tmp");
   if (!output)
     return output.takeError();
   job.output = output->path().str();
   if (Error error = link(job, options.kind))
     return error;
+  if (isMapped && !job.weights.empty()) {
+    Expected<TempFile> copy = TempFile::create(options.path, "tmp");
+    if (!copy)
+      return copy.takeError();
+    if (Error error = copy->copy(output->path()))
+      return error;
+    output->swap(*copy);
+  }
   if (weightsFile)
     if (Error error = publish(*weightsFile, options.path + ".weights",
                               /*runnable=*/false))
       return error;
-  return publish(*output, options.path,
-                 options.kind == OutputKind::SharedLibrary ||
-                     options.kind == OutputKind::Executable);
+  return publish(*output, options.path, /*runnable=*/isMapped);
 }
 
 } // namespace sparse_opt

@@ -8,6 +8,7 @@
 #include "llvm/Support/FileSystem.h"
 
 namespace llvm {
+class raw_fd_ostream;
 class TargetMachine;
 } // namespace llvm
 
@@ -53,6 +54,11 @@ emitDescriptor(const ModelDescription &description,
                llvm::ArrayRef<VariantCode> variants,
                const WeightsPlace &weights, llvm::StringRef entry);
 
+/// `write(stream)` to a file, in large pieces.
+llvm::Error
+writeFile(llvm::StringRef path,
+          llvm::function_ref<llvm::Error(llvm::raw_fd_ostream &)> write);
+
 /// A file beside the artefact that is gone when this is, unless renamed.
 class TempFile {
 public:
@@ -62,8 +68,11 @@ public:
   TempFile &operator=(TempFile &&other) = delete;
   ~TempFile();
 
+  void swap(TempFile &other) { std::swap(name, other.name); }
   llvm::StringRef path() const { return name; }
   llvm::Error write(llvm::ArrayRef<char> bytes);
+  /// What another file holds.
+  llvm::Error copy(llvm::StringRef from);
   llvm::Error renameTo(llvm::StringRef target);
 
 private:

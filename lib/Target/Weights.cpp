@@ -163,21 +163,6 @@ private:
   uint64_t written = 0;
 };
 
-/// `write(stream)` to a new file.
-Error writeFile(StringRef path, function_ref<Error(raw_fd_ostream &)> write) {
-  std::error_code code;
-  raw_fd_ostream os(path, code);
-  if (code)
-    return createFileError(path, code);
-  Error error = write(os);
-  os.close();
-  if (!os.has_error())
-    return error;
-  code = os.error();
-  os.clear_error();
-  return joinErrors(std::move(error), createFileError(path, code));
-}
-
 } // namespace
 
 Expected<uint64_t> writeWeightsFile(StringRef path,
