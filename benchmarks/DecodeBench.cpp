@@ -107,13 +107,15 @@ static std::string productLine(const char *x, int64_t k, int64_t n,
                                int64_t offset, const char *extra,
                                const char *out, const Types &types, bool isLast,
                                const char *epilogue) {
-  int64_t panels = llvm::divideCeil(n, 16);
+  const int64_t width = types.bytes == 1 ? 64 : 16;
+  int64_t panels = llvm::divideCeil(n, width);
   const char *type = types.operands;
   const bool isBf16 = types.operands == std::string("bf16");
   std::string weight =
       types.weights == std::string("bf16")
           ? llvm::formatv("memref<{0}x{1}x16x2xbf16>", panels, k / 2).str()
-          : llvm::formatv("memref<{0}x{1}x16x{2}>", panels, k, types.weights)
+          : llvm::formatv("memref<{0}x{1}x{2}x{3}>", panels, k, width,
+                          types.weights)
                 .str();
   std::string hidden = llvm::formatv("memref<?x{0}xf32>", n);
   std::string result = llvm::formatv("memref<?x{0}x{1}>", n,

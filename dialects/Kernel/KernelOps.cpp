@@ -131,11 +131,12 @@ static LogicalResult verifyProductExtra(ProductOp op, unsigned number,
 
 RankedTensorType sparse_opt::kernel::packedWeightType(int64_t k, int64_t n,
                                                       Type element) {
-  int64_t panels = llvm::divideCeil(n, panelColumns);
+  int64_t columns = panelColumnsOf(element);
+  int64_t panels = llvm::divideCeil(n, columns);
   if (element.isBF16())
     return RankedTensorType::get(
-        {panels, int64_t(llvm::divideCeil(k, 2)), panelColumns, 2}, element);
-  return RankedTensorType::get({panels, k, panelColumns}, element);
+        {panels, int64_t(llvm::divideCeil(k, 2)), columns, 2}, element);
+  return RankedTensorType::get({panels, k, columns}, element);
 }
 
 LogicalResult ProductOp::verify() {

@@ -13,8 +13,17 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace sparse_opt::kernel {
-/// P: outputs in one panel of a packed weight.
-constexpr int64_t panelColumns = 16;
+/// P: outputs in one panel of a packed weight, and those of one of int8, whose
+/// every k is then a line of 64 bytes.
+constexpr int64_t panelColumns = 16, int8PanelColumns = 64;
+
+/// Panels of P = 16 in one of int8.
+constexpr int64_t panelsInInt8 = int8PanelColumns / panelColumns;
+
+/// P for weights of `element`.
+inline int64_t panelColumnsOf(mlir::Type element) {
+  return element.isInteger(8) ? int8PanelColumns : panelColumns;
+}
 
 /// A K x N weight in panels: ceil(N / P) x K x P, of bf16 in pairs along K:
 /// ceil(N / P) x ceil(K / 2) x P x 2.

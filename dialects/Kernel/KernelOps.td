@@ -24,9 +24,9 @@ def ProductOp : KernelOp<"product", [
   let summary = "dense product with a packed constant weight and an epilogue";
   let description = [{
     `out[r, n] = epilogue(sum_k x[r, k] * w[n / P, k, n mod P], extras...)`
-    The weight is packed in panels of P = 16 outputs; of bf16 `w[n / P, k / 2,
-    n mod P, k mod 2]`, in pairs along K. Columns past N and a k past an odd K
-    hold zeros. Integers count as they are; scales are the epilogue's. Sums are
+    The weight is packed in panels of P = 16 outputs, of i8 P = 64; of bf16
+    `w[n / P, k / 2, n mod P, k mod 2]`, in pairs along K. Columns past N and a
+    k past an odd K hold zeros. Integers count as they are; scales are the epilogue's. Sums are
     f32. The region gets the f32 accumulator and one scalar per extra and
     yields the output's scalar. Values of the surrounding function are visible
     in it.

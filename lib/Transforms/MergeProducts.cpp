@@ -21,7 +21,6 @@ namespace sparse_opt {
 
 using namespace mlir;
 using namespace sparse_opt;
-using kernel::panelColumns;
 using kernel::ProductOp;
 
 #define DEBUG_TYPE "kernel-merge-products"
@@ -69,7 +68,9 @@ static bool readsColumnRange(Value value) {
 /// The product's columns can be followed by another's.
 static bool canJoin(ProductOp op) {
   auto empty = op.getOut().getDefiningOp<tensor::EmptyOp>();
-  if (!empty || op->getNumResults() != 1 || columnsOf(op) % panelColumns != 0 ||
+  Type element = getElementTypeOrSelf(op.getWeight().getType());
+  if (!empty || op->getNumResults() != 1 ||
+      columnsOf(op) % kernel::panelColumnsOf(element) != 0 ||
       !bytesOf(op.getWeight()))
     return false;
   for (Value extra : op.getExtras())

@@ -46,9 +46,16 @@ private:
   ConstantData data;
 };
 
-/// What one scale belongs to: `count` elements, `stride` apart.
+/// Where elements lie: the first, and each `stride` behind the one before.
+struct Place {
+  int64_t first, stride;
+  int64_t operator[](int64_t i) const { return first + i * stride; }
+};
+
+/// What one scale belongs to: `count` elements, as they are and as int8.
 struct Neuron {
-  int64_t first, count, stride;
+  int64_t count;
+  Place from, to;
 };
 } // namespace
 
@@ -57,7 +64,7 @@ static std::optional<float> scaleOf(const Floats &values,
                                     const Neuron &neuron) {
   float largest = 0;
   for (int64_t i = 0; i < neuron.count; ++i) {
-    float value = std::fabs(values[neuron.first + i * neuron.stride]);
+    float value = std::fabs(values[neuron.from[i]]);
     if (!std::isfinite(value))
       return std::nullopt;
     largest = std::max(largest, value);
@@ -68,10 +75,10 @@ static std::optional<float> scaleOf(const Floats &values,
 static void quantize(const Floats &values, const Neuron &neuron, float scale,
                      int8_t *out) {
   for (int64_t i = 0; i < neuron.count; ++i) {
-    int64_t at = neuron.first + i * neuron.stride;
+    float value = values[neuron.from[i]];
     // Scales that are denormal can round to less than the largest needs.
-    float level = scale == 0 ? 0 : std::nearbyint(values[at] / scale);
-    out[at] = static_cast<int8_t>(std::clamp(level, -127.0f, 127.0f));
+    float level = scale == 0 ? 0 : std::nearbyint(value / scale);
+    out[neuron.to[i]] = static_cast<int8_t>(std::clamp(level, -127.0f, 127.0f));
   }
 }
 
@@ -96,10 +103,10 @@ static TypedAttr makeNarrow(ElementsAttr original, StringRef suffix,
                                         std::move(blob));
 }
 
-/// One int8 for each element of `original`, and a scale for each neuron.
+/// The neurons of `original` as an attribute of `type`, and a scale for each.
 static std::optional<std::pair<TypedAttr, TypedAttr>>
-quantizeAll(ElementsAttr original, ArrayRef<Neuron> neurons) {
-  auto type = cast<RankedTensorType>(original.getType());
+quantizeAll(ElementsAttr original, RankedTensorType type,
+            ArrayRef<Neuron> neurons) {
   Builder builder(type.getContext());
   Floats values(original);
   std::vector<float> scales;
@@ -120,9 +127,8 @@ quantizeAll(ElementsAttr original, ArrayRef<Neuron> neurons) {
   };
   auto count =
       RankedTensorType::get({int64_t(scales.size())}, builder.getF32Type());
-  return std::pair(
-      makeNarrow(original, "_int8", type.clone(builder.getI8Type()), fill),
-      makeNarrow(original, "_scales", count, fillScales));
+  return std::pair(makeNarrow(original, "_int8", type, fill),
+                   makeNarrow(original, "_scales", count, fillScales));
 }
 
 /// panels x K x P in pairs along K, the second of an odd K's last zero.
@@ -170,10 +176,14 @@ WeightNarrower::narrowWeight(ElementsAttr weight, int64_t n, Type type) {
   else if (isNew) {
     SmallVector<Neuron> neurons;
     int64_t k = cast<ShapedType>(weight.getType()).getDimSize(1);
+    auto placeOf = [&](int64_t neuron, int64_t width) -> Place {
+      return {neuron / width * k * width + neuron % width, width};
+    };
     for (int64_t i = 0; i < n; ++i)
-      neurons.push_back({i / panelColumns * k * panelColumns + i % panelColumns,
-                         k, panelColumns});
-    if (auto made = quantizeAll(weight, neurons))
+      neurons.push_back(
+          {k, placeOf(i, panelColumns), placeOf(i, kernel::int8PanelColumns)});
+    if (auto made =
+            quantizeAll(weight, kernel::packedWeightType(k, n, type), neurons))
       std::tie(narrow.values, narrow.scales) = *made;
   }
   return narrow.values ? &narrow : nullptr;
@@ -193,8 +203,9 @@ const WeightNarrower::Narrow *WeightNarrower::narrowTable(ElementsAttr table,
     SmallVector<Neuron> rows;
     int64_t length = shaped.getNumElements() / shaped.getDimSize(0);
     for (int64_t i = 0; i < shaped.getDimSize(0); ++i)
-      rows.push_back({i * length, length, 1});
-    if (auto made = quantizeAll(table, rows))
+      rows.push_back({length, {i * length, 1}, {i * length, 1}});
+    if (auto made = quantizeAll(
+            table, cast<RankedTensorType>(shaped.clone(type)), rows))
       std::tie(narrow.values, narrow.scales) = *made;
   }
   return narrow.values ? &narrow : nullptr;
@@ -243,11 +254,15 @@ static Value lookUp(tensor::ExtractOp lookup, Value values, Value scales,
     return arith::ConstantIndexOp::create(builder, loc, value);
   };
   Value row = at[0];
-  if (isPacked && scales)
+  if (isPacked && scales) {
     row = arith::AddIOp::create(
         builder, loc,
         arith::MulIOp::create(builder, loc, at[0], constant(panelColumns)),
         at[2]);
+    Value width = constant(kernel::int8PanelColumns);
+    at[0] = arith::DivUIOp::create(builder, loc, row, width);
+    at[2] = arith::RemUIOp::create(builder, loc, row, width);
+  }
   if (isPacked && type.isBF16()) {
     Value k = at[1], two = constant(2);
     at[1] = arith::DivUIOp::create(builder, loc, k, two);

@@ -2,17 +2,17 @@
 // RUN: not sparse-opt %s -split-input-file --kernel-narrow-types=weights=int4 2>&1 | FileCheck %s --check-prefix=ERROR
 // ERROR: error: there are operands of f32 and bf16, and weights of f32, bf16 and int8
 
-// One scale a neuron, the largest magnitude of which becomes 127; columns past
-// the last neuron are zero and have no scale. Sums are scaled first.
+// One scale a neuron, the largest magnitude of which becomes 127; panels have 64
+// columns, and those past the last neuron are zero. Sums are scaled first.
 // CHECK-LABEL: @scaled
 // CHECK-SAME: (%[[X:[^:]+]]: tensor<?x2xf32>, %[[B:[^:]+]]: tensor<2xf32>
-// CHECK-DAG: %[[W:.+]] = arith.constant dense<{{\[\[}}[127, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [-32, -127, 0,
+// CHECK-DAG: %[[W:.+]] = arith.constant dense<"0x7F40{{(00)+}}E081{{(00)+}}"> : tensor<1x2x64xi8>
 // CHECK-DAG: %[[S:.+]] = arith.constant dense<[0.00787401571, 0.0314960629]> : tensor<2xf32>
 // CHECK: kernel.product %[[X]], %[[W]] epilogue(%[[B]], %[[S]] : tensor<2xf32>, tensor<2xf32>)
 // CHECK: ^bb0(%[[ACC:.+]]: f32, %[[BIAS:.+]]: f32, %[[SCALE:.+]]: f32):
 // CHECK: %[[SUM:.+]] = arith.mulf %[[ACC]], %[[SCALE]]
 // CHECK: arith.addf %[[SUM]], %[[BIAS]]
-// CHECK: tensor<?x2xf32>, tensor<1x2x16xi8> -> tensor<?x2xf32>
+// CHECK: tensor<?x2xf32>, tensor<1x2x64xi8> -> tensor<?x2xf32>
 func.func @scaled(%x: tensor<?x2xf32>, %b: tensor<2xf32>, %rows: index) -> tensor<?x2xf32> {
   %w = arith.constant dense<[[[1., 2., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0.], [-0.25, -4., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0.]]]> : tensor<1x2x16xf32>
   %empty = tensor.empty(%rows) : tensor<?x2xf32>
@@ -57,11 +57,13 @@ func.func @as_they_are(%x: tensor<?x1xf32>, %rows: index) -> (tensor<?x1xf32>, t
 // CHECK: %[[SCALE:.+]] = tensor.extract %[[SCALES]][%[[I]]]
 // CHECK: %[[FLOAT:.+]] = arith.sitofp %[[ELEMENT]] : i8 to f32
 // CHECK: arith.mulf %[[FLOAT]], %[[SCALE]]
-// CHECK: %[[W:.+]] = arith.constant dense<127> : tensor<1x1x16xi8>
+// CHECK: %[[W:.+]] = arith.constant dense<{{.+}}> : tensor<1x1x64xi8>
 // CHECK: kernel.product %[[X]], %[[W]]
 // CHECK: %[[FIRST:.+]] = arith.muli %{{.+}}, %{{.+}} : index
 // CHECK: %[[ROW:.+]] = arith.addi %[[FIRST]], %[[I]]
-// CHECK: tensor.extract %{{.+}}[%{{.+}}, %{{.+}}, %[[I]]] : tensor<1x1x16xi8>
+// CHECK: %[[PANEL:.+]] = arith.divui %[[ROW]], %[[WIDTH:.+]] : index
+// CHECK: %[[COLUMN:.+]] = arith.remui %[[ROW]], %[[WIDTH]] : index
+// CHECK: tensor.extract %{{.+}}[%[[PANEL]], %{{.+}}, %[[COLUMN]]] : tensor<1x1x64xi8>
 // CHECK: tensor.extract %{{.+}}[%[[ROW]]] : tensor<16xf32>
 func.func @tables(%x: tensor<?x1xf32>, %i: index, %rows: index) -> (f32, f32, tensor<?x16xf32>) {
   %zero = arith.constant 0 : index

@@ -6,6 +6,7 @@
 #include "llvm/Support/MathExtras.h"
 
 using namespace sparse_opt;
+using kernel::int8PanelColumns;
 using kernel::panelColumns;
 
 /// The region's lines from %acc, %bias and %res to %y.
@@ -71,12 +72,13 @@ static const char *epilogueLines(Epilogue epilogue) {
 std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue,
                                     bool isBf16, bool isOutBf16,
                                     const char *element) {
-  int64_t panels = llvm::divideCeil(n, panelColumns);
   llvm::StringRef type = element ? element : isBf16 ? "bf16" : "f32";
+  int64_t width = type == "i8" ? int8PanelColumns : panelColumns;
+  int64_t panels = llvm::divideCeil(n, width);
   std::string weight =
       type == "bf16"
           ? llvm::formatv("{0}x{1}x16x2xbf16", panels, (k + 1) / 2).str()
-          : llvm::formatv("{0}x{1}x16x{2}", panels, k, type).str();
+          : llvm::formatv("{0}x{1}x{2}x{3}", panels, k, width, type).str();
   return llvm::formatv(
       R"(func.func @f(%x: memref<?x{0}x{4}>, %w: memref<{2}>,
     %b: memref<{1}xf32>, %r: memref<?x{1}xf32>, %out: memref<?x{1}x{5}>)
@@ -180,15 +182,20 @@ std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
              : "kernel.yield %r : f32");
 }
 
-std::vector<float> sparse_opt::pack(const std::vector<float> &weight, int64_t k,
-                                    int64_t n) {
-  int64_t panels = llvm::divideCeil(n, panelColumns);
-  std::vector<float> packed(panels * k * panelColumns);
+template <typename T>
+static std::vector<T> packInto(const std::vector<float> &weight, int64_t k,
+                               int64_t n, int64_t width) {
+  int64_t panels = llvm::divideCeil(n, width);
+  std::vector<T> packed(panels * k * width);
   for (int64_t i = 0; i < k; ++i)
     for (int64_t j = 0; j < n; ++j)
-      packed[(j / panelColumns * k + i) * panelColumns + j % panelColumns] =
-          weight[i * n + j];
+      packed[(j / width * k + i) * width + j % width] = T(weight[i * n + j]);
   return packed;
+}
+
+std::vector<float> sparse_opt::pack(const std::vector<float> &weight, int64_t k,
+                                    int64_t n) {
+  return packInto<float>(weight, k, n, panelColumns);
 }
 
 std::vector<uint16_t> sparse_opt::packBf16(const std::vector<float> &weight,
@@ -207,8 +214,7 @@ std::vector<uint16_t> sparse_opt::packBf16(const std::vector<float> &weight,
 
 std::vector<int8_t> sparse_opt::packInt8(const std::vector<float> &weight,
                                          int64_t k, int64_t n) {
-  std::vector<float> packed = pack(weight, k, n);
-  return std::vector<int8_t>(packed.begin(), packed.end());
+  return packInto<int8_t>(weight, k, n, int8PanelColumns);
 }
 
 std::vector<uint16_t> sparse_opt::toBf16(const std::vector<float> &values) {

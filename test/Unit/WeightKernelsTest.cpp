@@ -65,7 +65,7 @@ protected:
     int64_t k = product.k, n = product.n, panels = (n + 15) / 16;
     if (product.type == "i8") {
       std::vector<int8_t> packed = packInt8(product.weight, k, n);
-      with(memRef(packed.data(), panels, k, 16));
+      with(memRef(packed.data(), (n + 63) / 64, k, 64));
     } else if (product.type == "bf16") {
       std::vector<uint16_t> packed = packBf16(product.weight, k, n);
       with(memRef(packed.data(), panels, (k + 1) / 2, 16, 2));

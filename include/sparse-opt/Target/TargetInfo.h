@@ -33,14 +33,15 @@ struct TargetInfo {
   /// Of products of f32 by bf16 weights, widened in registers.
   Tile wideTile;
   /// Tile of products with at most that many rows: weights stream fastest
-  /// through several panels at a time. Those of int8 through more: a panel's
-  /// sums are one chain of additions, each of which uses up fewer bytes.
+  /// through several panels at a time. Those of int8 take whole lines of 4
+  /// panels.
   Tile thinTile, thinInt8Tile;
   /// Bytes of second-level cache that one thread may fill with the rows of a
   /// product that it visits once per panel.
   unsigned rowCacheBytes;
-  /// How many lines ahead a product with few rows fetches each panel.
-  unsigned prefetchLines;
+  /// How many lines ahead a product with few rows fetches each panel, and all
+  /// of them together of int8.
+  unsigned prefetchLines, int8PrefetchLines;
   Bf16 bf16;
   /// Of Bf16::Tiles: tiles of the left operand and panels that are multiplied
   /// with each other at a time, `rows * panels` accumulators.

@@ -112,9 +112,7 @@ static void prefetch(Emitter &b, Value rows, Value row, int64_t begin,
   Value last = b.sub(b.size(rows, 0), b.index(1));
   Value target = b.min(b.add(row, ahead), last);
   for (int64_t column = begin; column < end; column += 64 / bytes)
-    memref::PrefetchOp::create(b, rows, ValueRange{target, b.index(column)},
-                               /*isWrite=*/false, /*localityHint=*/3,
-                               /*isDataCache=*/true);
+    b.prefetch(rows, {target, b.index(column)});
 }
 
 //===----------------------------------------------------------------------===//

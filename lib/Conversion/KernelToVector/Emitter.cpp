@@ -204,6 +204,11 @@ void Emitter::store(Value vector, Value memref, ValueRange indices,
     vector::StoreOp::create(*this, vector, memref, indices);
 }
 
+void Emitter::prefetch(Value memref, ValueRange indices) {
+  memref::PrefetchOp::create(*this, memref, indices, /*isWrite=*/false,
+                             /*localityHint=*/3, /*isDataCache=*/true);
+}
+
 void Emitter::widen(Value from, ValueRange fromAt, int64_t count, Value to,
                     ValueRange toAt, unsigned lanes) {
   auto piece = [&](Value i, Value mask) {

@@ -67,6 +67,8 @@ public:
              Value mask = {});
   void store(Value vector, Value memref, mlir::ValueRange indices,
              Value mask = {});
+  /// Into all caches, for reading.
+  void prefetch(Value memref, mlir::ValueRange indices);
   /// to[toAt..., +count) = from[fromAt..., +count) of bf16 as f32, and zeros up
   /// to a multiple of `lanes`.
   void widen(Value from, mlir::ValueRange fromAt, int64_t count, Value to,

@@ -14,7 +14,9 @@
 
 using namespace mlir;
 using namespace sparse_opt;
+using kernel::int8PanelColumns;
 using kernel::panelColumns;
+using kernel::panelsInInt8;
 
 //===----------------------------------------------------------------------===//
 // Names and types
@@ -52,13 +54,14 @@ MemRefType MicroKernel::leftType(MLIRContext *context) const {
   return stridedMemRef(type, {ShapedType::kDynamic, depth}, {leftStride, 1});
 }
 
-/// `count` panels, each of as many lines as there are steps; of int8 of as many
-/// rows as there are k, the last line of which may be cut short.
+/// `count` panels, each of as many lines as there are steps; of int8 a line for
+/// each k, of which fewer than four panels are a part.
 MemRefType MicroKernel::panelsType(MLIRContext *context, int64_t count) const {
   if (isRightInt8)
     return stridedMemRef(IntegerType::get(context, 8),
-                         {count, depth, panelColumns},
-                         {depth * panelColumns, panelColumns, 1});
+                         {int64_t(llvm::divideCeil(count, panelsInInt8)), depth,
+                          std::min(count, panelsInInt8) * panelColumns},
+                         {depth * int8PanelColumns, int8PanelColumns, 1});
   int64_t line = panelColumns * step();
   int64_t dynamic = ShapedType::kDynamic;
   if (ShapedType::isDynamic(depth))
@@ -104,7 +107,7 @@ public:
     tile = function.getArgument(2);
     if (ShapedType::isDynamic(kernel.depth))
       depth = function.getArgument(3);
-    else if (kernel.prefetched)
+    else if (kernel.fetchesNext())
       next = function.getArgument(3);
     emitStores(emitSums());
   }
@@ -135,29 +138,32 @@ private:
     int64_t lines = kernel.lines(), step = kernel.step();
     int64_t whole = kernel.depth / step;
     // From `last` on what is to be fetched lies in the next group.
-    int64_t last = lines - std::min(lines, kernel.ahead);
+    int64_t last =
+        kernel.fetchesNext() ? lines - std::min(lines, kernel.ahead) : whole;
     auto turn = [&](Value i, Sums &sums, int64_t count) {
       Value k = b.mul(i, step);
       accumulate(
           i, [&](Value row) { return SmallVector<Value>{row, k}; }, count,
           sums);
     };
-    if (kernel.prefetched && last != 0)
+    if (last != 0)
       sums = reduce(b.index(0), b.index(last), sums, [&](Value i, Sums &sums) {
-        prefetch(right, b.add(i, kernel.ahead));
+        if (kernel.isRightInt8)
+          prefetchInt8(b.add(b.mul(i, step), kernel.ahead));
+        else if (kernel.prefetched)
+          prefetch(right, b.add(i, kernel.ahead));
         turn(i, sums, step);
       });
-    else
-      last = 0;
     auto toNext = [&](Value i) {
-      if (kernel.prefetched)
+      if (kernel.fetchesNext())
         prefetch(next, b.sub(i, b.index(last)));
     };
-    sums =
-        reduce(b.index(last), b.index(whole), sums, [&](Value i, Sums &sums) {
-          toNext(i);
-          turn(i, sums, step);
-        });
+    if (last < whole)
+      sums =
+          reduce(b.index(last), b.index(whole), sums, [&](Value i, Sums &sums) {
+            toNext(i);
+            turn(i, sums, step);
+          });
     if (whole != lines) {
       toNext(b.index(whole));
       turn(b.index(whole), sums, kernel.depth % step);
@@ -166,13 +172,15 @@ private:
   }
 
   void prefetch(Value panels, Value line) {
-    if (kernel.isRightInt8)
-      line = b.mul(line, kernel.step());
     for (unsigned p = 0; p != kernel.prefetched; ++p)
-      memref::PrefetchOp::create(b, panels,
-                                 ValueRange{b.index(p), line, b.index(0)},
-                                 /*isWrite=*/false, /*localityHint=*/3,
-                                 /*isDataCache=*/true);
+      b.prefetch(panels, {b.index(p), line, b.index(0)});
+  }
+
+  /// One step's lines, of all panels that are read at a time.
+  void prefetchInt8(Value k) {
+    for (unsigned p = 0; p < kernel.prefetched; p += panelsInInt8)
+      for (int64_t i = 0; i != kernel.step(); ++i)
+        b.prefetch(right, {b.index(p / panelsInInt8), b.add(k, i), b.index(0)});
   }
 
   /// Full blocks of 16 along k, then the rest.
@@ -202,7 +210,7 @@ private:
     SmallVector<Factors> columns;
     for (unsigned p = 0; p != kernel.panels; ++p)
       for (unsigned v = 0; v != vectorsAPanel; ++v)
-        columns.push_back(loadColumns(b.index(p), step, v, count));
+        columns.push_back(loadColumns(p, step, v, count));
     // One factor after the other, for fewer registers.
     for (unsigned part = 0; part != columns.front().size(); ++part)
       for (unsigned r = 0, sum = 0; r != kernel.rows; ++r) {
@@ -218,11 +226,12 @@ private:
   /// order of k: vectors of f32 or of pairs of bf16.
   using Factors = SmallVector<Value, 4>;
 
-  Factors loadColumns(Value panel, Value step, unsigned v, int64_t count) {
+  Factors loadColumns(unsigned panel, Value step, unsigned v, int64_t count) {
     if (kernel.isRightInt8)
       return loadInt8(panel, b.mul(step, kernel.step()), v * lanes, count);
     unsigned width = lanes * kernel.step();
-    Value elements = b.load(right, {panel, step, b.index(v * width)}, width);
+    Value elements =
+        b.load(right, {b.index(panel), step, b.index(v * width)}, width);
     if (!kernel.isLeftWide)
       return {elements};
     Factors halves = splitPairs(elements);
@@ -230,11 +239,12 @@ private:
     return halves;
   }
 
-  Factors loadInt8(Value panel, Value k, unsigned column, int64_t count) {
+  Factors loadInt8(unsigned panel, Value k, unsigned column, int64_t count) {
+    Value wide = b.index(panel / panelsInInt8);
+    Value first = b.index(panel % panelsInInt8 * panelColumns + column);
     Factors floats;
     for (int64_t i = 0; i < count; ++i)
-      floats.push_back(
-          b.loadInt8(right, {panel, b.add(k, i), b.index(column)}, lanes));
+      floats.push_back(b.loadInt8(right, {wide, b.add(k, i), first}, lanes));
     if (!kernel.isPaired())
       return floats;
     Factors pairs;
@@ -361,7 +371,7 @@ func::FuncOp MicroKernels::get(const MicroKernel &kernel) {
                               kernel.tileType(context)};
   if (ShapedType::isDynamic(kernel.depth))
     inputs.push_back(IndexType::get(context));
-  else if (kernel.prefetched)
+  else if (kernel.fetchesNext())
     inputs.push_back(kernel.nextType(context));
   return get(kernel.name(), inputs, [&](Emitter &b, func::FuncOp function) {
     BodyEmitter(b, kernel, target, function.getArgument(0),
@@ -375,7 +385,7 @@ void MicroKernels::call(Emitter &b, const MicroKernel &kernel, Value left,
   SmallVector<Value> arguments = {left, right, tile};
   if (ShapedType::isDynamic(kernel.depth))
     arguments.push_back(depth);
-  else if (kernel.prefetched)
+  else if (kernel.fetchesNext())
     arguments.push_back(next);
   func::CallOp::create(b, get(kernel), arguments);
 }

@@ -20,8 +20,9 @@ struct MicroKernel {
   /// `left` is f32 beside a right side of bf16: it always was, or the target
   /// widens bf16, which is done once, not in every call.
   bool isLeftWide = false;
-  /// `right` holds int8, right[p, k, c], which becomes what `left` holds in
-  /// registers; only of static depth.
+  /// `right` holds int8, right[p / 4, k, p mod 4 * 16 + c], which becomes what
+  /// `left` holds in registers; only of static depth. Panels lie one behind the
+  /// other in all that is read, so that fetching ahead needs no `next`.
   bool isRightInt8 = false;
   unsigned rows = 0, panels = 0;
   /// Number of k; kDynamic: an argument, and `left` is blocked by 16 along k,
@@ -31,12 +32,15 @@ struct MicroKernel {
   int64_t leftStride = 0; ///< from row to row, or block to block
   int64_t tilePanelStride = 0, tileRowStride = 0;
   /// Panels to fetch meanwhile, one line of each in a step: the line `ahead`
-  /// steps further on in `right`, past its end in the next group.
+  /// steps further on in `right`, past its end in the next group. Of int8
+  /// lines are fetched whole: that of each k `ahead` k's further on.
   unsigned prefetched = 0;
   int64_t ahead = 0; ///< all of `lines()`: of the next group only
 
-  /// k's that one 64-byte line of a panel holds, which is a step of the loop.
+  /// k's of a step of the loop: as many as one 64-byte line of a panel holds,
+  /// of int8 as many as make its turns worth while.
   int64_t step() const { return isRightInt8 ? 4 : isBf16 ? 2 : 1; }
+  bool fetchesNext() const { return prefetched && !isRightInt8; }
   /// True when the target multiplies pairs of bf16.
   bool isPaired() const { return isBf16 && !isLeftWide; }
   /// Lines of a panel, of which there is one for each step.
@@ -69,7 +73,7 @@ public:
   const TargetInfo &getTarget() const { return target; }
 
   /// Calls the function of `kernel`; `depth` only when dynamic, `next` only
-  /// when it prefetches.
+  /// when it fetches from there.
   void call(Emitter &b, const MicroKernel &kernel, mlir::Value left,
             mlir::Value right, mlir::Value tile, mlir::Value depth,
             mlir::Value next);

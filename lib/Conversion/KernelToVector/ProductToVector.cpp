@@ -18,6 +18,7 @@
 using namespace mlir;
 using namespace sparse_opt;
 using kernel::panelColumns;
+using kernel::panelsInInt8;
 using kernel::ProductOp;
 
 namespace {
@@ -93,6 +94,7 @@ private:
                   Value nextPanel, unsigned prefetched, int64_t ahead);
   Value nextGroup(Group group);
   void emitEpilogue(Group group, Value firstRow, Value rows);
+  Value panelsView(const Panels &panels, MemRefType type);
   Panels unpacked(Group group);
   bool isInt8() const { return weightType.isInteger(8); }
   int64_t weightBytes() const { return weightType.getIntOrFloatBitWidth() / 8; }
@@ -257,7 +259,7 @@ void ProductLowering::emitTiledGroup(Group group, Emitter::Part rows) {
   TileOperands operands;
   operands.left = leftView(kernel.leftType(context), rows.begin, rows.size);
   Panels right = unpacked(group);
-  operands.right = b.at(right.memref, right.first, kernel.rightType(context));
+  operands.right = panelsView(right, kernel.rightType(context));
   operands.sums = b.at(tile, {zero, zero, zero}, kernel.sumsType(context));
   operands.rows = rows.size;
   if (kernel.hasTail()) {
@@ -341,6 +343,15 @@ void ProductLowering::emitBlocks(Group group, Emitter::Part rows) {
   b.ifElse(b.less(blocks, b.index(2)), emitSingle, emitSeveral);
 }
 
+/// Some panels as `type`.
+Value ProductLowering::panelsView(const Panels &panels, MemRefType type) {
+  if (!panels.isInt8)
+    return b.at(panels.memref, panels.first, type);
+  Value column = b.mul(b.rem(panels.first, panelsInInt8), panelColumns);
+  return b.at(panels.memref,
+              {b.div(panels.first, panelsInInt8), b.index(0), column}, type);
+}
+
 /// A group's weights as micro-kernels of many rows take them.
 ProductLowering::Panels ProductLowering::unpacked(Group group) {
   if (!isInt8())
@@ -349,7 +360,8 @@ ProductLowering::Panels ProductLowering::unpacked(Group group) {
   MLIRContext *context = op.getContext();
   Value zero = b.index(0);
   unpacking.call(b, kernels,
-                 b.at(op.getWeight(), group.first, unpacking.fromType(context)),
+                 panelsView({op.getWeight(), group.first, /*isInt8=*/true},
+                            unpacking.fromType(context)),
                  b.at(scratch, {zero, zero, zero}, unpacking.toType(context)));
   return {scratch, zero, false};
 }
@@ -357,7 +369,8 @@ ProductLowering::Panels ProductLowering::unpacked(Group group) {
 /// The tile of an only block.
 void ProductLowering::emitProduct(Group group, const Block &block) {
   emitSwitch(group, {op.getWeight(), group.first, isInt8()}, block,
-             nextGroup(group), group.count, target.prefetchLines);
+             nextGroup(group), group.count,
+             isInt8() ? target.int8PrefetchLines : target.prefetchLines);
 }
 
 /// The first panel behind `group`, or of as many as there are at the end.
@@ -380,12 +393,12 @@ void ProductLowering::emitSwitch(Group group, const Panels &right,
   kernel.tilePanelStride = tall.rows * panelColumns;
   kernel.tileRowStride = panelColumns;
   kernel.prefetched = prefetched;
-  kernel.ahead = std::min(kernel.lines(), ahead);
+  kernel.ahead = isInt8() ? ahead : std::min(kernel.lines(), ahead);
   Value zero = b.index(0);
   Value left = leftView(kernel.leftType(context), block.first, block.size);
-  Value panels = b.at(right.memref, right.first, kernel.rightType(context));
+  Value panels = panelsView(right, kernel.rightType(context));
   Value next;
-  if (prefetched)
+  if (kernel.fetchesNext())
     next = b.at(op.getWeight(), nextPanel, kernel.nextType(context));
   Value output =
       b.at(tile, {zero, zero, zero}, kernel.tileType(context), block.size);

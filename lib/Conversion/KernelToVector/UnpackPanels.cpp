@@ -9,6 +9,7 @@
 using namespace mlir;
 using namespace sparse_opt;
 using kernel::panelColumns;
+using kernel::panelsInInt8;
 
 MicroKernel PanelUnpacking::kernel(bool ofInt8) const {
   MicroKernel kernel;
@@ -46,33 +47,40 @@ void PanelUnpacking::emit(Emitter &b, const TargetInfo &target, Value from,
   unsigned lanes = target.f32Lanes();
   assert((!toBf16 || lanes == panelColumns) && "pairs fill a register");
   int64_t step = kernel(/*ofInt8=*/true).step();
-  auto unpack = [&](Value panel, Value k, int64_t count) {
+  auto unpack = [&](int64_t panel, Value k, int64_t count) {
     for (unsigned v = 0; v != panelColumns / lanes; ++v) {
-      Value column = b.index(v * lanes);
+      int64_t column = v * lanes;
+      Value wide = b.index(panel / panelsInInt8);
+      Value first = b.index(panel % panelsInInt8 * panelColumns + column);
       auto load = [&](int64_t i) {
-        return i < count ? b.loadInt8(from, {panel, b.add(k, i), column}, lanes)
+        return i < count ? b.loadInt8(from, {wide, b.add(k, i), first}, lanes)
                          : b.splat(0.0f, lanes);
       };
       for (int64_t i = 0; i < count; i += toBf16 ? 2 : 1) {
         if (toBf16)
           b.store(b.pairBf16(load(i), load(i + 1)), to,
-                  {panel, b.add(b.div(k, 2), i / 2), b.index(0)});
+                  {b.index(panel), b.add(b.div(k, 2), i / 2), b.index(0)});
         else
-          b.store(load(i), to, {panel, b.add(k, i), column});
+          b.store(load(i), to, {b.index(panel), b.add(k, i), b.index(column)});
       }
     }
   };
-  b.loop(b.index(panels), 1, [&](Value panel) {
+  for (int64_t first = 0; first < panels; first += panelsInInt8) {
+    int64_t end = std::min<int64_t>(panels, first + panelsInInt8);
+    auto unpackAll = [&](Value k, int64_t count) {
+      for (int64_t panel = first; panel != end; ++panel)
+        unpack(panel, k, count);
+    };
     int64_t whole = depth / step;
     b.loop(b.index(whole), 1, [&](Value i) {
       Value k = b.mul(i, step);
-      Value ahead = b.add(k, step * target.prefetchLines);
-      memref::PrefetchOp::create(b, from, ValueRange{panel, ahead, b.index(0)},
-                                 /*isWrite=*/false, /*localityHint=*/3,
-                                 /*isDataCache=*/true);
-      unpack(panel, k, step);
+      for (int64_t line = 0; line != step; ++line)
+        b.prefetch(from,
+                   {b.index(first / panelsInInt8),
+                    b.add(k, target.int8PrefetchLines + line), b.index(0)});
+      unpackAll(k, step);
     });
     if (depth % step)
-      unpack(panel, b.index(whole * step), depth % step);
-  });
+      unpackAll(b.index(whole * step), depth % step);
+  }
 }
