@@ -59,7 +59,8 @@ static sparse_opt_status find_file(const so_model *model, char *path,
     memcpy(path, given, strlen(given) + 1);
     return SPARSE_OPT_OK;
   }
-  char *slash = find_artefact(model, path, capacity) ? strrchr(path, '/') : NULL;
+  char *slash =
+      find_artefact(model, path, capacity) ? strrchr(path, '/') : NULL;
   if (!slash)
     return so_fail(SPARSE_OPT_INVALID_ARGUMENT,
                    "where the model was loaded from can't be found out; set "
@@ -113,6 +114,15 @@ static sparse_opt_status check_bytes(const so_model *model, const char *path,
   return SPARSE_OPT_OK;
 }
 
+/* What is read from the disk from now on comes in pages of 2 MiB: a wish, which
+ * systems without such pages of files refuse. */
+static void ask_for_large_pages(const uint8_t *data, uint64_t size) {
+  const uint64_t page = 4096, large = 2 << 20;
+  uint64_t inside = size / page * page;
+  if (inside >= large && (uintptr_t)data % page == 0)
+    madvise((void *)(uintptr_t)data, inside, MADV_HUGEPAGE);
+}
+
 static sparse_opt_status map_file(const so_model *model) {
   char path[PATH_MAX];
   sparse_opt_status status = find_file(model, path, sizeof(path));
@@ -135,6 +145,8 @@ static sparse_opt_status map_file(const so_model *model) {
   }
   close(file);
   if (!status)
+    ask_for_large_pages(data, model->weights_size);
+  if (!status)
     status = check_bytes(model, path, data);
   if (!status)
     mapped = data;
@@ -146,8 +158,11 @@ static sparse_opt_status map_file(const so_model *model) {
 sparse_opt_status so_weights_open(const so_model *model,
                                   const uint8_t **weights) {
   *weights = model->weights;
-  if (!model->weights_file)
+  if (!model->weights_file) {
+    if (model->weights)
+      ask_for_large_pages(model->weights, model->weights_size);
     return SPARSE_OPT_OK;
+  }
   pthread_mutex_lock(&lock);
   sparse_opt_status status = mapped_users ? SPARSE_OPT_OK : map_file(model);
   if (!status) {
