@@ -117,7 +117,7 @@ void AttentionLowering::lower() {
       scf::ParallelOp::create(b, ValueRange{zero, zero, zero, zero},
                               ValueRange{batches, kvHeads, chunks, splits},
                               ValueRange{one, one, one, one});
-  parallel->setAttr("kernel.grain", b.getI64IntegerAttr(2));
+  parallel->setAttr("kernel.grain", b.getI64IntegerAttr(1));
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(parallel.getBody());
