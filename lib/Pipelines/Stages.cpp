@@ -36,6 +36,7 @@ static void buildLinalg(OpPassManager &pm, const StageOptions &options) {
   pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(createKernelJoinStacks());
   if (options.statesInPlace)
     pm.addPass(createKernelBindStates());
 }

@@ -5,6 +5,7 @@
 // one buffer with room for more rows: new rows are inserted behind the old
 // ones, and what reads the joined tensor reads a slice of the buffer. Who owns
 // the buffer, and its room, is the runtime's matter.
+#include "States.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -27,103 +28,11 @@ using namespace sparse_opt;
 
 namespace {
 
-/// insert_slice(x, insert_slice(past, empty)), which is a result.
-struct State {
-  BlockArgument past;
-  tensor::InsertSliceOp kept, appended;
-  unsigned result; ///< its number
-  int64_t axis;    ///< along which rows are appended
-
-  StringRef dim(int64_t i) const {
-    auto func = cast<func::FuncOp>(past.getOwner()->getParentOp());
-    auto dims =
-        func.getArgAttrOfType<ArrayAttr>(past.getArgNumber(), "onnx.dims");
-    return cast<StringAttr>(dims[i]).getValue();
-  }
-  /// The symbol of the past's length.
-  StringRef symbol() const { return dim(axis); }
-  tensor::EmptyOp joined() const {
-    return kept->getOperand(1).getDefiningOp<tensor::EmptyOp>();
-  }
-  SmallVector<OpFoldResult> joinedSizes() const {
-    return joined().getMixedSizes();
-  }
-  OpFoldResult length() const { return joinedSizes()[axis]; }
-};
-
-bool isZero(OpFoldResult value) { return isConstantIntValue(value, 0); }
-
-bool hasUnitStrides(tensor::InsertSliceOp op) {
-  return llvm::all_of(op.getMixedStrides(), [](OpFoldResult stride) {
-    return isConstantIntValue(stride, 1);
-  });
-}
-
-/// The one op that reads `argument`'s elements; null when there are others.
-tensor::InsertSliceOp onlyReader(BlockArgument argument) {
-  tensor::InsertSliceOp reader;
-  for (OpOperand &use : argument.getUses()) {
-    if (isa<tensor::DimOp>(use.getOwner()))
-      continue;
-    auto insert = dyn_cast<tensor::InsertSliceOp>(use.getOwner());
-    if (!insert || reader || insert.getSource() != argument)
-      return {};
-    reader = insert;
-  }
-  return reader;
-}
-
-/// The dimension along which `appended` begins where `kept` ends.
-std::optional<int64_t> appendAxis(tensor::InsertSliceOp kept,
-                                  tensor::InsertSliceOp appended) {
-  std::optional<int64_t> axis;
-  for (auto [i, offset] : llvm::enumerate(appended.getMixedOffsets())) {
-    if (isZero(offset))
-      continue;
-    if (axis || offset != kept.getMixedSizes()[i])
-      return std::nullopt;
-    axis = i;
-  }
-  return axis;
-}
-
-std::optional<State> matchState(BlockArgument argument) {
-  auto type = dyn_cast<RankedTensorType>(argument.getType());
-  auto func = cast<func::FuncOp>(argument.getOwner()->getParentOp());
-  auto dims =
-      func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "onnx.dims");
-  tensor::InsertSliceOp kept = onlyReader(argument);
-  if (!type || !dims || !kept || !kept->hasOneUse() ||
-      !kept.getDest().getDefiningOp<tensor::EmptyOp>() ||
-      !llvm::all_of(kept.getMixedOffsets(), isZero) || !hasUnitStrides(kept) ||
-      kept.getType().getRank() != type.getRank())
-    return std::nullopt;
-  auto appended = dyn_cast<tensor::InsertSliceOp>(*kept->user_begin());
-  if (!appended || appended.getDest() != kept.getResult() ||
-      !hasUnitStrides(appended))
-    return std::nullopt;
-  std::optional<int64_t> axis = appendAxis(kept, appended);
-  if (!axis || !type.isDynamicDim(*axis))
-    return std::nullopt;
-  std::optional<unsigned> result;
-  for (OpOperand &use : appended.getResult().getUses()) {
-    if (!isa<func::ReturnOp>(use.getOwner()))
-      continue;
-    if (result) // under two names
-      return std::nullopt;
-    result = use.getOperandNumber();
-  }
-  if (!result || !func.getResultAttr(*result, "onnx.dims"))
-    return std::nullopt;
-  return State{argument, kept, appended, *result, *axis};
-}
-
 /// Names of the dims of all inputs but `states`.
 llvm::StringSet<> symbolsOfOthers(func::FuncOp func, ArrayRef<State> states) {
   llvm::StringSet<> names;
   for (BlockArgument argument : func.getArguments()) {
-    auto dims =
-        func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "onnx.dims");
+    ArrayAttr dims = argDims(argument);
     if (!dims || llvm::any_of(states, [&](const State &state) {
           return state.past == argument;
         }))
@@ -157,19 +66,58 @@ struct BindStates : public sparse_opt::impl::KernelBindStatesBase<BindStates> {
     for (BlockArgument argument : func.getArguments())
       if (std::optional<State> state = matchState(argument))
         states.push_back(*state);
+    noteOthers(func, states);
     keepOneLength(states);
     dropUnbound(func, states);
     return states;
   }
 
-  void decline(const State &state, const Twine &why) {
-    auto func = cast<func::FuncOp>(state.past.getOwner()->getParentOp());
-    auto name = func.getArgAttrOfType<StringAttr>(state.past.getArgNumber(),
-                                                  "onnx.name");
-    emitRemark(state.appended->getLoc())
-        << "cache '" << (name ? name.getValue() : "?")
-        << "' stays an input: " << why;
+  void decline(BlockArgument past, Location loc, const Twine &why) {
+    auto func = cast<func::FuncOp>(past.getOwner()->getParentOp());
+    auto name =
+        func.getArgAttrOfType<StringAttr>(past.getArgNumber(), "onnx.name");
+    emitRemark(loc) << "cache '" << (name ? name.getValue() : "?")
+                    << "' stays an input: " << why;
     ++numDeclined;
+  }
+  void decline(const State &state, const Twine &why) {
+    tensor::InsertSliceOp appended = state.appended;
+    decline(state.past, appended.getLoc(), why);
+  }
+
+  /// Inputs that look like caches, but to which nothing is appended, or not
+  /// behind what they hold: keys and values of an encoder, those of
+  /// GroupQueryAttention, whose sequences have a length each. They are floats
+  /// of rank 4 or more and have all sizes but one of a cache that is kept or
+  /// of a result.
+  void noteOthers(func::FuncOp func, ArrayRef<State> matched) {
+    SmallVector<std::pair<Type, ArrayAttr>> caches;
+    for (const State &state : matched)
+      caches.push_back({state.past.getType(), argDims(state.past)});
+    for (auto [i, type] : llvm::enumerate(func.getResultTypes()))
+      caches.push_back({type, resultDims(func, i)});
+    for (BlockArgument argument : func.getArguments()) {
+      auto type = dyn_cast<RankedTensorType>(argument.getType());
+      ArrayAttr dims = argDims(argument);
+      // Neither caches that were found nor their new rows.
+      bool isKnown = llvm::any_of(matched, [&](State state) {
+        return state.past == argument || state.appended.getSource() == argument;
+      });
+      if (isKnown || !type || type.getRank() < 4 || !dims ||
+          !isa<FloatType>(type.getElementType()))
+        continue;
+      auto isLike = [&](const std::pair<Type, ArrayAttr> &cache) {
+        auto other = dyn_cast<RankedTensorType>(cache.first);
+        return other && cache.second && other.getRank() == type.getRank() &&
+               other.getElementType() == type.getElementType() &&
+               llvm::count_if(llvm::zip(dims, cache.second), [](auto pair) {
+                 return std::get<0>(pair) != std::get<1>(pair);
+               }) == 1;
+      };
+      if (llvm::any_of(caches, isLike))
+        decline(argument, argument.getLoc(),
+                "it is not read only to get new rows behind those it holds");
+    }
   }
 
   /// An instance has one length: that of most caches.
@@ -311,8 +259,7 @@ struct BindStates : public sparse_opt::impl::KernelBindStatesBase<BindStates> {
   /// `kernel.equal_size` of an argument: its dims that must be some polynomial.
   static void noteEqual(func::FuncOp func, BlockArgument input, int64_t dim,
                         const State &state) {
-    auto dims =
-        func.getArgAttrOfType<ArrayAttr>(input.getArgNumber(), "onnx.dims");
+    ArrayAttr dims = argDims(input);
     if (!dims)
       return;
     SmallVector<NamedAttribute> equal;
@@ -361,7 +308,10 @@ struct BindStates : public sparse_opt::impl::KernelBindStatesBase<BindStates> {
         b, appended.getLoc(), state.joined().getType(), appended.getResult(),
         SmallVector<OpFoldResult>(type.getRank(), b.getIndexAttr(0)), sizes,
         SmallVector<OpFoldResult>(type.getRank(), b.getIndexAttr(1)));
-    appended.getResult().replaceAllUsesExcept(rows, rows);
+    // A slice of the joined tensor is one of the buffer.
+    appended.getResult().replaceUsesWithIf(rows, [](OpOperand &use) {
+      return !isa<tensor::ExtractSliceOp>(use.getOwner());
+    });
     return appended.getResult();
   }
 

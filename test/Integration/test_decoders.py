@@ -27,11 +27,17 @@ WORDS, WIDTH, LAYERS = 320, 64, 2
 BOUND = 2e-5  # of the largest logit
 
 
-def build(graph, folder):
-    """A graph's ONNX file with made-up weights, and the compiled model."""
-    model, compiled = folder / f"{graph}.onnx", folder / f"{graph}.so"
+def write(graph, folder):
+    """A graph's ONNX file with made-up weights."""
+    model = folder / f"{graph}.onnx"
     subprocess.run([sys.executable, "-B", MODELS / "write_weights.py",
                     MODELS / f"{graph}.onnxtxt", "random", model], check=True)
+    return model
+
+
+def build(graph, folder):
+    """The same, and the compiled model."""
+    model, compiled = write(graph, folder), folder / f"{graph}.so"
     done = subprocess.run(
         [os.environ.get("SPARSE_OPT", "sparse-opt"), "compile", model, "-o",
          compiled], capture_output=True, text=True)

@@ -52,3 +52,22 @@ func.func @main(%x: tensor<1x1xf32> {onnx.name = "x", onnx.dims = ["1", "1"]},
   %a1 = tensor.insert_slice %x into %a0[0, %p] [1, 1] [1, 1] : tensor<1x1xf32> into tensor<?x?xf32>
   return %a1 : tensor<?x?xf32>
 }
+
+// -----
+
+// An encoder's keys have the sizes of a cache but for their length.
+func.func @main(%x: tensor<1x2x1x4xf32> {onnx.name = "x", onnx.dims = ["1", "2", "1", "4"]},
+                %a: tensor<1x2x?x4xf32> {onnx.name = "a", onnx.dims = ["1", "2", "p", "4"]},
+                // expected-remark @+1 {{cache 'c' stays an input: it is not read only to get new rows behind those it holds}}
+                %c: tensor<1x2x?x4xf32> {onnx.name = "c", onnx.dims = ["1", "2", "source", "4"]})
+    -> (tensor<1x2x?x4xf32> {onnx.name = "oa", onnx.dims = ["1", "2", "p+1", "4"]},
+        tensor<1x2x?x4xf32> {onnx.name = "oc", onnx.dims = ["1", "2", "source", "4"]}) {
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %p = tensor.dim %a, %c2 : tensor<1x2x?x4xf32>
+  %p1 = arith.addi %p, %c1 : index
+  %e = tensor.empty(%p1) : tensor<1x2x?x4xf32>
+  %a0 = tensor.insert_slice %a into %e[0, 0, 0, 0] [1, 2, %p, 4] [1, 1, 1, 1] : tensor<1x2x?x4xf32> into tensor<1x2x?x4xf32>
+  %a1 = tensor.insert_slice %x into %a0[0, 0, %p, 0] [1, 2, 1, 4] [1, 1, 1, 1] : tensor<1x2x1x4xf32> into tensor<1x2x?x4xf32>
+  return %a1, %c : tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32>
+}

@@ -50,6 +50,25 @@ def OnnxFoldShapes : Pass<"onnx-fold-shapes", "mlir::func::FuncOp"> {
   let dependentDialects = ["onnx::OnnxDialect"];
 }
 
+def KernelJoinStacks : Pass<"kernel-join-stacks", "mlir::ModuleOp"> {
+  let summary = "Append to stacked caches as a whole";
+  let description = [{
+    An input whose slices along one dimension are read only to be joined with
+    new rows each, and stacked again for a result (GPT-2's keys and values in
+    one tensor a layer, perhaps transposed on the way), is joined with the
+    stacked new rows instead; what was joined before is a slice of that. The
+    input is copied once instead of twice, or kept by `--kernel-bind-states`;
+    new rows are copied once more. Declines
+    when one slice's new rows depend on another's joined ones (all layers of a
+    model in one tensor), or when a slice has another reader.
+    Example: `test/Transforms/kernel-join-stacks.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numJoined", "joined", "Stacks joined as a whole">];
+  let dependentDialects = ["mlir::linalg::LinalgDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 def KernelBindStates : Pass<"kernel-bind-states", "mlir::ModuleOp"> {
   let summary = "Keep caches in buffers of the instance";
   let description = [{
@@ -64,7 +83,9 @@ def KernelBindStates : Pass<"kernel-bind-states", "mlir::ModuleOp"> {
     length before is an index argument; the room is a symbol of its own.
 
     Caches whose length is another than that of most, or that have a size no
-    other input has, stay (with a remark). An input that must be as long as the
+    other input has, stay (with a remark), as do inputs of a cache's sizes that
+    are used in another way: those of an encoder, and GroupQueryAttention's,
+    whose sequences have a length each. An input that must be as long as the
     caches with the new rows (a mask looked up as one piece) is checked when the
     model runs and listed in `kernel.state_sizes` of @main. That there is no
     cache is an error.
