@@ -11,7 +11,9 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Process.h"
 #include "llvm/Support/xxhash.h"
+#include <sys/mman.h>
 
 using namespace llvm;
 using namespace mlir;
@@ -24,6 +26,16 @@ static constexpr uint64_t kStubBytes = 1024;
 static constexpr uint64_t kShapeBytes = 32 * 1024;
 /// ONNX's checker looks for no file behind a location that starts with '#'.
 static constexpr StringLiteral kStubPrefix = "#sparse-opt:";
+
+/// Pages of a mapped file leave this process's memory; who reads them again
+/// gets them from the file.
+static void forgetPages(ArrayRef<char> bytes) {
+  uintptr_t page = sys::Process::getPageSizeEstimate();
+  uintptr_t begin = alignTo(reinterpret_cast<uintptr_t>(bytes.begin()), page);
+  uintptr_t end = alignDown(reinterpret_cast<uintptr_t>(bytes.end()), page);
+  if (begin < end)
+    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+}
 
 Weights::Weights(StringRef folder, ArrayRef<std::string> allowExternal,
                  const Report &report)
@@ -114,7 +126,7 @@ LogicalResult Weights::takeTensor(pb::TensorProto &tensor, const Twine &what) {
   }
   auto bytes = std::make_shared<std::string>(takeRawData(tensor));
   addToHash(tensor, *bytes);
-  replaceByStub(tensor, {{bytes->data(), bytes->size()}, bytes, {}});
+  replaceByStub(tensor, {{bytes->data(), bytes->size()}, bytes, false, {}});
   return success();
 }
 
@@ -146,7 +158,13 @@ LogicalResult Weights::takeExternal(pb::TensorProto &tensor,
   if (needed <= kStubBytes)
     tensor.set_raw_data(bytes.data(), bytes.size());
   else
-    replaceByStub(tensor, {{bytes.data(), bytes.size()}, *file, {}});
+    replaceByStub(tensor,
+                  {{bytes.data(), bytes.size()},
+                   *file,
+                   (*file)->getBufferKind() == MemoryBuffer::MemoryBuffer_MMap,
+                   {}});
+  if (!entries.empty() && entries.back().isMapped)
+    forgetPages(entries.back().bytes);
   return success();
 }
 
@@ -205,10 +223,14 @@ Weights::Entry *Weights::find(const pb::TensorProto &tensor) {
 }
 
 static AsmResourceBlob shareOrAlign(ArrayRef<char> bytes, uint64_t align,
-                                    std::shared_ptr<void> owner) {
+                                    std::shared_ptr<void> owner,
+                                    bool isMapped) {
   if (!isAddrAligned(Align(align), bytes.data()))
     return HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, align);
-  auto release = [owner = std::move(owner)](void *, size_t, size_t) mutable {
+  auto release = [owner = std::move(owner), bytes, isMapped](void *, size_t,
+                                                             size_t) mutable {
+    if (isMapped)
+      forgetPages(bytes);
     owner.reset();
   };
   return AsmResourceBlob(bytes, align, std::move(release),
@@ -222,12 +244,13 @@ ElementsAttr Weights::resource(ShapedType type, unsigned bits, StringRef name,
   if (bits < 8) {
     auto bytes = std::make_shared<std::string>(unpack(
         {entry.bytes.data(), entry.bytes.size()}, bits, type.getNumElements()));
-    entry = {{bytes->data(), bytes->size()}, bytes, {}};
+    entry = {{bytes->data(), bytes->size()}, bytes, false, {}};
   }
   // Complex numbers are aligned like their parts.
   uint64_t align = std::min<uint64_t>(std::max(bits / 8, 1u), 8);
   entry.attr = DenseResourceElementsAttr::get(
-      type, name, shareOrAlign(entry.bytes, align, std::move(entry.owner)));
+      type, name,
+      shareOrAlign(entry.bytes, align, std::move(entry.owner), entry.isMapped));
   return entry.attr;
 }
 

@@ -35,6 +35,7 @@ private:
   struct Entry {
     llvm::ArrayRef<char> bytes;
     std::shared_ptr<void> owner;
+    bool isMapped; ///< from a file
     mlir::ElementsAttr attr;
   };
 

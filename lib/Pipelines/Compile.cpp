@@ -336,6 +336,7 @@ LogicalResult Compilation::emit(const Stage &stage) {
   if (options.weightsInFile)
     emitOptions.storage = WeightStorage::File;
   emitOptions.jobs = options.jobs;
+  emitOptions.onWeightsWritten = [&] { releaseWeights(*model); };
   return report(emitModel(*description, std::move(variants), weights,
                           size ? size.getInt() : 0, emitOptions));
 }

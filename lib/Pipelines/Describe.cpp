@@ -6,6 +6,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "sparse-opt/Conversion/Work.h"
 #include "sparse-opt/Runtime/ModelAbi.h"
@@ -261,6 +263,18 @@ std::vector<WeightSegment> sparse_opt::collectWeights(ModuleOp module) {
       segments.push_back({offset, cast<DenseElementsAttr>(value).getRawData()});
   }
   return segments;
+}
+
+void sparse_opt::releaseWeights(ModuleOp module) {
+  auto entries = module->getAttrOfType<ArrayAttr>("kernel.weights");
+  for (auto entry : entries.getAsRange<DictionaryAttr>())
+    if (auto resource =
+            dyn_cast<DenseResourceElementsAttr>(entry.get("resource"))) {
+      auto handle = resource.getRawHandle();
+      handle.getManagerInterface(module.getContext())
+          .getBlobManager()
+          .update(handle.getKey(), AsmResourceBlob());
+    }
 }
 
 llvm::json::Object sparse_opt::describeBlock(const FfnBlockReport &block) {

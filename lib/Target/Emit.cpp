@@ -131,6 +131,9 @@ Error emitModel(const ModelDescription &description,
     }
   }
 
+  if (options.onWeightsWritten)
+    options.onWeightsWritten();
+
   // 2. The descriptor and one object per variant.
   Expected<ObjectBuffer> descriptor =
       emitDescriptor(description, variants, place, job.entry);

@@ -39,11 +39,20 @@ struct FormRegions : sparse_opt::impl::KernelFormRegionsBase<FormRegions> {
       if (matchContraction(op))
         contractions.push_back(op);
     });
-    for (linalg::GenericOp op : contractions)
-      count(formProduct(op, weights, rewriter), numProducts,
-            numPlainContractions);
-    // 3. One copy of what look-ups and products share.
+    // Weights that look-ups may share come first, so that the two copies of a
+    // model's largest one aren't beside all the others.
+    auto rest = std::stable_partition(
+        contractions.begin(), contractions.end(), [&](linalg::GenericOp op) {
+          return weights.mayBeTable(matchContraction(op)->rhs);
+        });
+    auto form = [&](auto begin, auto end) {
+      for (linalg::GenericOp op : llvm::make_range(begin, end))
+        count(formProduct(op, weights, rewriter), numProducts,
+              numPlainContractions);
+    };
+    form(contractions.begin(), rest);
     numShared += weights.shareTables();
+    form(rest, contractions.end());
     numFreed += counted.numFreed();
   }
 

@@ -87,6 +87,10 @@ public:
   mlir::Value pack(const Source &source, mlir::OpBuilder &builder,
                    mlir::Location loc);
 
+  /// True when `weight` has as many elements as a table whose rows are looked
+  /// up.
+  bool mayBeTable(mlir::Value weight) const;
+
   /// Look-ups of rows of a table that is packed as well, as embeddings are that
   /// a model's last product shares, read the packed copy; returns how many
   /// tables.

@@ -146,13 +146,27 @@ static void lookUpPacked(arith::ConstantOp table, ElementsAttr packed) {
   }
 }
 
-unsigned WeightPacker::shareTables() {
+static SmallVector<arith::ConstantOp> findTables(ModuleOp module) {
   SmallVector<arith::ConstantOp> tables;
-  mlir::ModuleOp(module).walk([&](arith::ConstantOp op) {
+  module.walk([&](arith::ConstantOp op) {
     if (isa<DenseResourceElementsAttr>(op.getValue()) && !op->use_empty() &&
         llvm::all_of(op->getUsers(), llvm::IsaPred<tensor::ExtractOp>))
       tables.push_back(op);
   });
+  return tables;
+}
+
+bool WeightPacker::mayBeTable(Value weight) const {
+  auto type = cast<ShapedType>(weight.getType());
+  return type.hasStaticShape() &&
+         llvm::any_of(findTables(module), [&](arith::ConstantOp table) {
+           return cast<ShapedType>(table.getType()).getNumElements() ==
+                  type.getNumElements();
+         });
+}
+
+unsigned WeightPacker::shareTables() {
+  SmallVector<arith::ConstantOp> tables = findTables(module);
   unsigned shared = 0;
   for (arith::ConstantOp table : tables)
     for (auto &[source, attribute] : packed) {

@@ -11,6 +11,9 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/ThreadPool.h"
 #include <chrono>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <thread>
 
 using namespace llvm;
@@ -224,6 +227,14 @@ static std::optional<int> chooseType(CompileOptions &options,
   return std::nullopt;
 }
 
+/// Weights that are freed go back to the system at once. glibc would keep them
+/// for its heap, whose holes other weights then don't fit.
+static void returnLargeBlocks() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+#endif
+}
+
 int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (auto status = parseFlags(argc, argv, command,
                                "usage: sparse-opt compile model.onnx -o "
@@ -233,6 +244,7 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (std::string error = checkFlags(); !error.empty())
     return fail(error);
 
+  returnLargeBlocks();
   StepClock clock;
   CompileOptions options = makeOptions(clock);
   if (!typeText(options).empty())

@@ -25,14 +25,20 @@ namespace {
 struct Candidate {
   std::unique_ptr<ModelFile> file;
   std::unique_ptr<Instance> instance;
-  std::vector<double> times; // seconds
 
   Error open(CompileOptions options);
-  Error run();
-  double median() {
-    llvm::sort(times);
-    return times[times.size() / 2];
+  Error run(double &bestTime);
+  ~Candidate() {
+    instance.reset();
+    if (file)
+      file->unload();
   }
+};
+
+/// What is left of a candidate.
+struct Outcome {
+  std::vector<NpyArray> results;
+  double bestTime = 0; // seconds
 };
 } // namespace
 
@@ -85,30 +91,73 @@ Error Candidate::open(CompileOptions options) {
   return Error::success();
 }
 
-Error Candidate::run() {
-  auto start = std::chrono::steady_clock::now();
-  if (Error error = instance->run())
-    return error;
-  std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-  times.push_back(time.count());
+/// The best of some runs: two types don't run in turns, so what else the
+/// machine does mustn't count.
+Error Candidate::run(double &bestTime) {
+  using Seconds = std::chrono::duration<double>;
+  constexpr unsigned warmUps = 2, turns = 15;
+  constexpr double enough = 4; // seconds
+  double spent = 0;
+  for (unsigned turn = 0;
+       turn < warmUps + turns && (turn <= warmUps || spent < enough); ++turn) {
+    auto start = std::chrono::steady_clock::now();
+    if (Error error = instance->run())
+      return error;
+    double time = Seconds(std::chrono::steady_clock::now() - start).count();
+    spent += time;
+    if (turn == warmUps || (turn > warmUps && time < bestTime))
+      bestTime = time;
+  }
   return Error::success();
 }
 
+/// Made-up inputs of the default shape, with fewer sequences where results
+/// would be large: they are kept beside the other type's weights.
+static Expected<std::vector<NpyArray>> makeDefaultInputs(Candidate &candidate,
+                                                         DimValues &dims) {
+  constexpr uint64_t most = 16 << 20; // bytes
+  auto make = [&](int64_t batch) {
+    dims = defaultShape(*candidate.file, batch, 64);
+    return makeInputs(*candidate.file, dims, /*seed=*/1, /*padding=*/true);
+  };
+  Expected<std::vector<NpyArray>> arrays = make(1);
+  if (!arrays)
+    return arrays.takeError();
+  if (Error error = candidate.instance->fill({}))
+    return std::move(error);
+  candidate.instance->bind(*arrays);
+  if (Error error = candidate.instance->run())
+    return std::move(error);
+  uint64_t bytes = 1;
+  for (const sparse_opt_tensor &output : candidate.instance->getOutputs())
+    bytes += output.bytes;
+  int64_t batch = std::clamp<int64_t>(most / bytes, 1, 4);
+  return batch == 1 ? std::move(arrays) : make(batch);
+}
+
 /// The same inputs for both; `inputs` names them in the result.
-static Expected<std::vector<NpyArray>> inputsFor(const ModelFile &model,
+static Expected<std::vector<NpyArray>> inputsFor(Candidate &candidate,
                                                  const std::string &path,
                                                  const std::string &shape,
                                                  TypeMeasurement &result) {
+  const ModelFile &model = *candidate.file;
   if (!path.empty()) {
     result.inputs = sys::path::filename(path).str();
     return readInputs(path, model);
   }
-  Expected<DimValues> dims =
-      shape.empty() ? defaultShape(model, 4, 64) : parseShape(shape, model);
-  if (!dims)
-    return dims.takeError();
-  result.inputs = "made up, " + shapeText(*dims, model);
-  return makeInputs(model, *dims, /*seed=*/1, /*padding=*/true);
+  DimValues dims;
+  Expected<std::vector<NpyArray>> arrays = std::vector<NpyArray>();
+  if (shape.empty()) {
+    arrays = makeDefaultInputs(candidate, dims);
+  } else {
+    Expected<DimValues> parsed = parseShape(shape, model);
+    if (!parsed)
+      return parsed.takeError();
+    dims = std::move(*parsed);
+    arrays = makeInputs(model, dims, /*seed=*/1, /*padding=*/true);
+  }
+  result.inputs = "made up, " + shapeText(dims, model);
+  return arrays;
 }
 
 static bool isFloat(const NpyArray &array) {
@@ -118,10 +167,10 @@ static bool isFloat(const NpyArray &array) {
 }
 
 /// The worst float output by the limit's kind of error.
-static Error compareResults(const Candidate &exact, const Candidate &narrow,
+static Error compareResults(const std::vector<NpyArray> &reference,
+                            const std::vector<NpyArray> &results,
                             const ErrorLimit &limit, TypeMeasurement &result) {
-  std::vector<NpyArray> reference = exact.instance->getResults();
-  for (const NpyArray &array : narrow.instance->getResults()) {
+  for (const NpyArray &array : results) {
     const NpyArray *other = findArray(reference, array.name);
     if (!other || !isFloat(array))
       continue;
@@ -140,37 +189,52 @@ static Error compareResults(const Candidate &exact, const Candidate &narrow,
   return Error::success();
 }
 
+/// Compiles what `options` describe and runs it, then lets go of all but its
+/// results: of two types, only one is in memory at a time.
+static Error runAlone(const CompileOptions &options,
+                      function_ref<Error(Candidate &)> bind, Outcome &outcome) {
+  Candidate candidate;
+  if (Error error = candidate.open(options))
+    return error;
+  if (Error error = bind(candidate))
+    return error;
+  if (options.progress) {
+    std::string types = typeText(options);
+    options.progress("running " + (types.empty() ? "f32" : types));
+  }
+  if (Error error = candidate.run(outcome.bestTime))
+    return error;
+  outcome.results = candidate.instance->getResults();
+  return Error::success();
+}
+
 Expected<TypeMeasurement> sparse_opt::tool::measureTypes(
     const CompileOptions &options, const std::string &inputs,
     const std::string &shape, const ErrorLimit &limit) {
-  Candidate exact, narrow;
+  Outcome exact, narrow;
   CompileOptions plain = options;
   plain.dtype = plain.weightType = "f32";
-  if (Error error = exact.open(plain))
-    return std::move(error);
-  if (Error error = narrow.open(options))
-    return std::move(error);
   TypeMeasurement result;
-  auto arrays = inputsFor(*exact.file, inputs, shape, result);
-  if (!arrays)
-    return arrays.takeError();
-  for (Candidate *candidate : {&exact, &narrow}) {
-    if (Error error = candidate->instance->fill({}))
-      return std::move(error);
-    candidate->instance->bind(*arrays);
-  }
-  if (options.progress)
-    options.progress("measuring " + typeText(options) + " against f32");
-  constexpr unsigned warmUps = 2, turns = 15;
-  for (unsigned turn = 0; turn < warmUps + turns; ++turn)
-    for (Candidate *candidate : {&exact, &narrow}) {
-      if (turn == warmUps)
-        candidate->times.clear();
-      if (Error error = candidate->run())
-        return std::move(error);
+  std::vector<NpyArray> arrays;
+  auto bind = [&](Candidate &candidate) -> Error {
+    if (arrays.empty()) {
+      auto made = inputsFor(candidate, inputs, shape, result);
+      if (!made)
+        return made.takeError();
+      arrays = std::move(*made);
     }
-  result.speedup = exact.median() / narrow.median();
-  if (Error error = compareResults(exact, narrow, limit, result))
+    if (Error error = candidate.instance->fill({}))
+      return error;
+    candidate.instance->bind(arrays);
+    return Error::success();
+  };
+  if (Error error = runAlone(plain, bind, exact))
+    return std::move(error);
+  if (Error error = runAlone(options, bind, narrow))
+    return std::move(error);
+  result.speedup = exact.bestTime / narrow.bestTime;
+  if (Error error =
+          compareResults(exact.results, narrow.results, limit, result))
     return std::move(error);
   return result;
 }

@@ -42,7 +42,14 @@ Expected<ModelFile> ModelFile::open(const std::string &path,
   if (!model.api || model.api->version != SPARSE_OPT_API_VERSION ||
       model.api->size < offsetof(sparse_opt_api, profile_enable))
     return makeError(path + ": was made for another version of the interface");
+  model.library = library;
   return model;
+}
+
+void ModelFile::unload() {
+  dlclose(library);
+  library = nullptr;
+  api = nullptr;
 }
 
 ArrayRef<sparse_opt_tensor_info> ModelFile::getInputs() const {

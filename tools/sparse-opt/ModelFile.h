@@ -16,11 +16,15 @@ namespace sparse_opt::tool {
 
 llvm::Error makeError(const llvm::Twine &sentence);
 
-/// A shared library of ours. Stays loaded: its threads may outlive it.
+/// A shared library of ours. Stays loaded unless `unload` is called.
 class ModelFile {
 public:
   static llvm::Expected<ModelFile> open(const std::string &path,
                                         const std::string &entry);
+
+  /// Once no instance is left; its threads are stopped. Nothing else may be
+  /// called after that.
+  void unload();
 
   const std::string &getPath() const { return path; }
   const sparse_opt_api &getApi() const { return *api; }
@@ -36,6 +40,7 @@ public:
 
 private:
   std::string path;
+  void *library = nullptr;
   const sparse_opt_api *api = nullptr;
 };
 

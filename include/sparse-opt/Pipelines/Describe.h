@@ -34,5 +34,8 @@ llvm::json::Object describeBlock(const FfnBlockReport &block);
 /// The bytes behind the module attribute `kernel.weights`; they stay the
 /// context's.
 std::vector<WeightSegment> collectWeights(mlir::ModuleOp module);
+
+/// Gives the memory of large ones back; nobody may read them after that.
+void releaseWeights(mlir::ModuleOp module);
 } // namespace sparse_opt
 #endif

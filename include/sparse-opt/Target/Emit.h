@@ -10,6 +10,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -79,6 +80,9 @@ struct EmitOptions {
   std::string path;
   std::string entry = "sparse_opt_model_v1";
   unsigned jobs = 1;
+  /// Called when the weights are written and not needed any more, before code
+  /// is generated.
+  std::function<void()> onWeightsWritten;
 };
 
 /// Optimises `module` (-O3) and returns its object file.
