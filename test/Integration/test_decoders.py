@@ -58,6 +58,11 @@ def empty_caches(session, batch, past=0):
             for each in session.get_inputs() if "past" in each.name}
 
 
+def longer(cache):
+    """With one row more."""
+    return numpy.concatenate([cache, cache[:, :, :1]], 2)
+
+
 def feeds_of(session, ids, mask, caches, **others):
     """What a decoder takes for `ids`, with `mask` over past and ids."""
     made = {"input_ids": ids, "attention_mask": mask, **others,
@@ -122,6 +127,30 @@ class Compiled:
         self.assertEqual(got.shape, want.shape)
         self.assertLessEqual(numpy.abs(got - want).max(initial=0),
                              BOUND * max(1, numpy.abs(want).max(initial=0)))
+
+    def refused(self, sentence, past=4, **changes):
+        """`changes`: what to do to inputs whose names begin so."""
+        feeds = self.run_shape(2, 3, past)
+        for name, change in changes.items():
+            feeds = {key: change(value) if key.startswith(name) else value
+                     for key, value in feeds.items()}
+        with self.assertRaisesRegex(ValueError, f"^{sentence}$"):
+            self.model.run(None, feeds)
+        self.model.run(None, self.run_shape(2, 3, 4))  # and it goes on
+
+    def check_caches_and_ids(self):
+        """Mistakes that all decoders must name."""
+        self.refused('"past" is 4 in input "past_key_values.0.key" \\(dimension 2\\), but 5 '
+                     'in input "past_key_values.1.value" \\(dimension 2\\)',
+                     **{"past_key_values.1.value": longer})
+        self.refused('"batch" is 2 in input "input_ids" .*but 1 in input "past_key_values.0.key".*',
+                     **{"past_key_values.0.key": lambda cache: cache[:1]})
+        self.refused('dimension 3 of input "past_key_values.0.key" must be 16, not 15',
+                     **{"past_key_values.0.key": lambda cache: cache[..., 1:].copy()})
+        for index in WORDS, -WORDS - 1:
+            self.refused(r"node '\S+' \(Gather\): index out of range in input 'input_ids': "
+                         rf"index {index} is outside \[-{WORDS}, {WORDS}\)",
+                         input_ids=lambda ids: ids * 0 + index)
 
     def compare(self, graph, feeds):
         model, reference = self.sessions[graph]
@@ -188,32 +217,14 @@ class Decoder(Compiled):
                                          self.reference.run(None, feeds)):
                         self.assert_close(got, want)
 
-
-    def refused(self, sentence, past=4, **changes):
-        feeds = self.run_shape(2, 3, past)
-        for name, change in changes.items():
-            feeds = {key: change(value) if key.startswith(name) else value
-                     for key, value in feeds.items()}
-        with self.assertRaisesRegex(ValueError, f"^{sentence}$"):
-            self.model.run(None, feeds)
-        self.model.run(None, self.run_shape(2, 3, 4))  # and it goes on
-
     def test_bad_inputs_are_one_sentence(self):
-        longer = lambda cache: numpy.concatenate([cache, cache[:, :, :1]], 2)
         total = next(each for each in self.model.get_inputs()
                      if each.name == "attention_mask").shape[1]
         short = (r"node '\S+' \(Gather\w*\): index out of range of input 'attention_mask': "
                  rf"past\+sequence must be at most {total} ")
         self.refused(short + r"\(8 against 7\)", past_key_values=longer)
         self.refused(short + r"\(7 against 6\)", attention_mask=lambda mask: mask[:, 1:])
-        self.refused('"past" is 4 in input "past_key_values.0.key" \\(dimension 2\\), but 5 '
-                     'in input "past_key_values.1.value" \\(dimension 2\\)',
-                     **{"past_key_values.1.value": longer})
-        self.refused('"batch" is 2 in input "input_ids" .*but 1 in input "past_key_values.0.key".*',
-                     **{"past_key_values.0.key": lambda cache: cache[:1]})
-        self.refused(r"node '\S+' \(Gather\): index out of range in input 'input_ids': "
-                     rf"index {WORDS} is outside \[-{WORDS}, {WORDS}\)",
-                     input_ids=lambda ids: ids * 0 + WORDS)
+        self.check_caches_and_ids()
 
 
 class PositionTable:
@@ -258,6 +269,18 @@ class EncoderDecoder(Compiled):
         mask = numpy.array([[i < length for i in range(max(lengths))]
                             for length in lengths]).astype(numpy.int64)
         return random_ids(*mask.shape) * mask, mask
+
+    def run_shape(self, batch, sequence, past):
+        ids = random_ids(batch, sequence)
+        return feeds_of(self.model, ids, numpy.ones((batch, past + sequence), numpy.int64),
+                        empty_caches(self.model, batch, past),
+                        **self.given(*self.padded(range(3, 3 + batch))))
+
+    def test_bad_inputs_are_one_sentence(self):
+        self.check_caches_and_ids()
+        self.refused('"source" is 4 in input "encoder_hidden_states" .*but 3 in input '
+                     '"encoder_attention_mask".*',
+                     encoder_attention_mask=lambda mask: mask[:, 1:].copy())
 
     def test_encoder(self):
         for lengths in [1], [5, 17, 3], [64]:

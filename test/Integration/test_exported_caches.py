@@ -166,6 +166,68 @@ class Llama(Exported, unittest.TestCase):
     graph = "llama"
 
 
+class Mistakes(unittest.TestCase):
+    """One sentence each, and the instance goes on as if nothing had happened."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.path = pathlib.Path(folder.name) / "llama.so"
+        done = compile_model(write("llama", cls.path.parent), cls.path, "--kv-cache=in-place",
+                             "--weight-storage=file")
+        if done.returncode:
+            raise AssertionError(done.stderr)
+        cls.weights = cls.path.with_name("llama.so.weights")
+
+    @staticmethod
+    def feeds(new, total, batch=2):
+        return {"input_ids": random_ids(batch, new),
+                "attention_mask": numpy.ones((batch, total), numpy.int64)}
+
+    def test_inputs(self):
+        model = sparse_opt.load(self.path, capacity=8)
+        reference = sparse_opt.load(self.path)
+        for each in model, reference:
+            each.run(None, self.feeds(5, 5))
+        wrong = self.feeds(1, 6)
+        for sentence, feeds in [
+                ("the caches hold 5 rows of at most 8, and these inputs append 4", self.feeds(4, 9)),
+                *((r"dimension 1 of input 'attention_mask' must be the length of the caches with "
+                   rf"the new rows \({total} against 6\)", self.feeds(1, total))
+                  for total in (5, 7)),
+                ('"batch" is 3 in input "input_ids" .*, but 2 in the caches that the instance keeps',
+                 self.feeds(1, 6, batch=3)),
+                (r"node '\S+' \(Gather\): index out of range in input 'input_ids': index 320 is "
+                 r"outside \[-320, 320\)", {**wrong, "input_ids": wrong["input_ids"] * 0 + 320}),
+                ('the model has no input "past_key_values.0.key"; .*',
+                 {**wrong, "past_key_values.0.key": numpy.zeros((2, 2, 5, 16), numpy.float32)})]:
+            with self.subTest(sentence), self.assertRaisesRegex(ValueError, f"^{sentence}$"):
+                model.run(None, feeds)
+        self.assertEqual(model.length, 5)
+        got, want = (each.run(None, wrong)[0] for each in (model, reference))
+        self.assertEqual(got.tobytes(), want.tobytes())
+
+    def test_weights(self):
+        right = self.weights.read_bytes()
+        self.addCleanup(self.weights.write_bytes, right)
+        os.environ["SPARSE_OPT_CHECK_WEIGHTS"] = "1"
+        self.addCleanup(os.environ.pop, "SPARSE_OPT_CHECK_WEIGHTS")
+        altered = bytearray(right)
+        altered[5000] ^= 1
+        for content, sentence in [
+                (bytes(altered), "the weights file .* was altered: its checksum is not the model's"),
+                (right[:-1], r"the weights file .* has \d+ bytes instead of \d+"),
+                (b"", ".* is no weights file, or its header is damaged"),
+                (None, "the weights file .* can't be read: No such file or directory")]:
+            self.weights.unlink()
+            if content is not None:
+                self.weights.write_bytes(content)
+            with self.subTest(sentence), \
+                    self.assertRaisesRegex(ValueError, f"^(.*: )?{sentence}$"):
+                sparse_opt.load(self.path)
+
+
 class LlamaDynamo(Exported, unittest.TestCase):
     graph = "llama-dynamo"
 
