@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// How kernel ops bufferise: `product` and `attention` write every element of
-// `out` and read nothing of it, so an op's result lives in the buffer of its
-// `out` operand; `check_index` only reads.
+// How kernel ops bufferise: those on regions write all that is defined of their
+// outputs and read nothing of them, so a result lives in the buffer of its
+// output operand; `check_index` only reads.
 #include "dialects/Kernel/KernelBufferization.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
@@ -55,8 +55,9 @@ struct DstModel : DstBufferizableOpInterfaceExternalModel<DstModel<Op>, Op> {
         cloneOnBuffers(rewriter, op, options, state);
     if (failed(onBuffers))
       return failure();
-    Value out = cast<Op>(*onBuffers).getOut();
-    replaceOpWithBufferizedValues(rewriter, op, out);
+    auto outputs = cast<DestinationStyleOpInterface>(*onBuffers);
+    replaceOpWithBufferizedValues(
+        rewriter, op, llvm::to_vector_of<Value>(outputs.getDpsInits()));
     return success();
   }
 };
@@ -92,6 +93,9 @@ void sparse_opt::kernel::registerBufferizableOpInterfaceExternalModels(
   registry.addExtension(+[](MLIRContext *context, KernelDialect *) {
     ProductOp::attachInterface<DstModel<ProductOp>>(*context);
     AttentionOp::attachInterface<DstModel<AttentionOp>>(*context);
+    SelectOp::attachInterface<DstModel<SelectOp>>(*context);
+    SelectedProductOp::attachInterface<DstModel<SelectedProductOp>>(*context);
+    SelectedSumOp::attachInterface<DstModel<SelectedSumOp>>(*context);
     CheckIndexOp::attachInterface<CheckIndexModel>(*context);
   });
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The kernel dialect: verifiers (their numbers are those of the .td) and
-// memory effects. How the ops bufferise is in KernelBufferization.cpp.
-#include "dialects/Kernel/KernelOps.h"
+// memory effects. How the ops bufferise is in KernelBufferization.cpp, ops on
+// selected neurons are in SelectedOps.cpp.
+#include "dialects/Kernel/KernelVerifiers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
@@ -12,6 +13,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
+using namespace sparse_opt;
 using namespace sparse_opt::kernel;
 
 #include "dialects/Kernel/KernelDialect.cpp.inc"
@@ -31,11 +33,10 @@ void KernelDialect::initialize() {
 }
 
 //===----------------------------------------------------------------------===//
-// What product and attention share
+// What ops on regions share
 //===----------------------------------------------------------------------===//
 
-/// Buffers among the operands are read, `out` is written.
-static void addBufferEffects(
+void kernel::addBufferEffects(
     DestinationStyleOpInterface op,
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
         &effects) {
@@ -49,7 +50,7 @@ static void addBufferEffects(
   }
 }
 
-static LogicalResult verifyAllTensorsOrBuffers(Operation *op) {
+LogicalResult kernel::verifyAllTensorsOrBuffers(Operation *op) {
   bool onTensors = op->getNumResults() != 0;
   for (Value operand : op->getOperands()) {
     if (!isa<ShapedType>(operand.getType()))
@@ -64,22 +65,22 @@ static LogicalResult verifyAllTensorsOrBuffers(Operation *op) {
   return success();
 }
 
-/// A region of element-wise scalar code from `arguments` to `result`.
-static LogicalResult verifyScalarRegion(Operation *op, Region &region,
-                                        StringRef name, TypeRange arguments,
-                                        Type result) {
+LogicalResult kernel::verifyScalarRegion(Operation *op, Region &region,
+                                         StringRef name, TypeRange arguments,
+                                         TypeRange results) {
   Block &block = region.front();
   if (TypeRange(block.getArgumentTypes()) != arguments)
     return op->emitOpError(name) << " takes (" << block.getArgumentTypes()
                                  << "), expected (" << arguments << ")";
   auto yield = dyn_cast<YieldOp>(block.back());
-  if (!yield || TypeRange(yield.getValues().getTypes()) != TypeRange(result))
-    return op->emitOpError(name) << " must yield one " << result;
+  if (!yield || TypeRange(yield.getValues().getTypes()) != results)
+    return op->emitOpError(name)
+           << " must yield " << (results.size() == 1 ? "one " : "") << results;
   return success();
 }
 
-static LogicalResult verifyElementwiseOps(Operation *op, Region &region,
-                                          StringRef name) {
+LogicalResult kernel::verifyElementwiseOps(Operation *op, Region &region,
+                                           StringRef name) {
   for (Operation &inner : region.front().without_terminator()) {
     bool known = isa_and_nonnull<arith::ArithDialect, math::MathDialect>(
         inner.getDialect());
@@ -93,9 +94,8 @@ static LogicalResult verifyElementwiseOps(Operation *op, Region &region,
   return success();
 }
 
-/// f32, and for each extra what one element of it is.
-static SmallVector<Type> accumulatorAndElements(Builder builder,
-                                                OperandRange extras) {
+SmallVector<Type> kernel::accumulatorAndElements(Builder builder,
+                                                 OperandRange extras) {
   SmallVector<Type> types = {builder.getF32Type()};
   for (Value extra : extras)
     types.push_back(getElementTypeOrSelf(extra.getType()));
@@ -112,21 +112,24 @@ void ProductOp::getEffects(
   addBufferEffects(*this, effects);
 }
 
-static LogicalResult verifyProductExtra(ProductOp op, unsigned number,
-                                        ShapedType out) {
-  auto extra = dyn_cast<ShapedType>(op.getExtras()[number].getType());
-  if (!extra || extra.getRank() == 0)
-    return success();
-  ArrayRef<int64_t> shape = extra.getShape();
-  bool matches =
-      extra.getRank() == 1
-          ? shape[0] == out.getDimSize(1)
-          : extra.getRank() == 2 && shape[1] == out.getDimSize(1) &&
-                succeeded(verifyCompatibleDims({shape[0], out.getDimSize(0)}));
-  if (matches)
-    return success();
-  return op.emitOpError("extra #")
-         << number << " is " << extra << ", expected R x N, N or a scalar";
+LogicalResult kernel::verifyExtras(Operation *op, OperandRange extras,
+                                   ShapedType out, StringRef expected) {
+  for (auto [number, operand] : llvm::enumerate(extras)) {
+    auto extra = dyn_cast<ShapedType>(operand.getType());
+    if (!extra || extra.getRank() == 0)
+      continue;
+    ArrayRef<int64_t> shape = extra.getShape();
+    bool matches =
+        extra.getRank() == 1
+            ? shape[0] == out.getDimSize(1)
+            : extra.getRank() == 2 && shape[1] == out.getDimSize(1) &&
+                  succeeded(
+                      verifyCompatibleDims({shape[0], out.getDimSize(0)}));
+    if (!matches)
+      return op->emitOpError("extra #")
+             << number << " is " << extra << ", expected " << expected;
+  }
+  return success();
 }
 
 RankedTensorType sparse_opt::kernel::packedWeightType(int64_t k, int64_t n,
@@ -160,9 +163,8 @@ LogicalResult ProductOp::verify() {
       !(right.isF32() || right.isBF16() || right.isSignlessInteger(8)))
     return emitOpError("x must hold f32 or bf16, and weight f32, bf16 or i8");
   // (C3)
-  for (unsigned i = 0, e = getExtras().size(); i != e; ++i)
-    if (failed(verifyProductExtra(*this, i, out)))
-      return failure();
+  if (failed(verifyExtras(*this, getExtras(), out, "R x N, N or a scalar")))
+    return failure();
   // (C4), (C5)
   if (failed(verifyScalarRegion(
           *this, getEpilogue(), "epilogue",

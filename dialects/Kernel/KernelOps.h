@@ -29,6 +29,14 @@ inline int64_t panelColumnsOf(mlir::Type element) {
 /// ceil(N / P) x ceil(K / 2) x P x 2.
 mlir::RankedTensorType packedWeightType(int64_t k, int64_t n,
                                         mlir::Type element);
+
+/// A weight in rows of `length`, one for each neuron, padded to whole cache
+/// lines.
+mlir::RankedTensorType neuronMajorType(int64_t neurons, int64_t length,
+                                       mlir::Type element);
+
+/// P: neurons that an entry of a selection's list stands for.
+int64_t neuronsInAGroup(mlir::ShapedType list, int64_t neurons);
 } // namespace sparse_opt::kernel
 
 #include "dialects/Kernel/KernelDialect.h.inc"

@@ -201,4 +201,6 @@ def CheckSizesOp : KernelOp<"check_sizes", [
   let arguments = (ins I1:$holds, Index:$lhs, Index:$rhs, StrAttr:$message);
   let assemblyFormat = "$lhs `,` $rhs `when` $holds $message attr-dict";
 }
+
+include "dialects/Kernel/SelectedOps.td"
 #endif
