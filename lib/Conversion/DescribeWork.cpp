@@ -122,6 +122,7 @@ public:
   std::string shape, dtype = "f32";
   std::string weightType; // of a product, where it isn't dtype
   Expr flops = DimExpr(0);
+  bool knowsBytes = true;
 
   /// `buffer` is read or written, in `trips` places when it's a slice that
   /// moves.
@@ -166,7 +167,7 @@ public:
       add("shape", shape);
     if (flops)
       add("flops", flops->str());
-    if (all && weights) {
+    if (knowsBytes && all && weights) {
       add("bytes", all->str());
       add("weight_bytes", weights->str());
     }
@@ -322,6 +323,34 @@ Work describeAttention(kernel::AttentionOp op) {
   return work;
 }
 
+Work describeSelect(kernel::SelectOp op) {
+  Work work;
+  work.kind = "selection";
+  auto scores = cast<MemRefType>(op.getScores().getType());
+  work.shape = std::to_string(scores.getDimSize(1));
+  work.flops = times(
+      times(upperBoundOfDim(op.getScores(), 0), DimExpr(scores.getDimSize(1))),
+      DimExpr(floatOps(op.getOperation())));
+  for (Value operand : op->getOperands())
+    if (isa<MemRefType>(operand.getType()))
+      work.touch(operand, DimExpr(1), op);
+  return work;
+}
+
+/// How many rows of the weight are read only a run knows.
+Work describeSelected(StringRef kind, Value weight, Value rows, Value columns) {
+  auto last = [](Value matrix) {
+    return std::to_string(cast<MemRefType>(matrix.getType()).getDimSize(1));
+  };
+  Work work;
+  work.kind = kind;
+  work.dtype = typeName(weight);
+  work.shape = last(rows) + "x" + last(columns);
+  work.flops = std::nullopt;
+  work.knowsBytes = false;
+  return work;
+}
+
 struct KernelDescribeWork
     : public sparse_opt::impl::KernelDescribeWorkBase<KernelDescribeWork> {
   void runOnOperation() override {
@@ -330,6 +359,15 @@ struct KernelDescribeWork
           llvm::TypeSwitch<Operation *, std::optional<Work>>(op)
               .Case(describeProduct)
               .Case(describeAttention)
+              .Case(describeSelect)
+              .Case([](kernel::SelectedProductOp op) {
+                return describeSelected("selected product", op.getWeight(),
+                                        op.getX(), op.getOut());
+              })
+              .Case([](kernel::SelectedSumOp op) {
+                return describeSelected("selected sum", op.getWeight(),
+                                        op.getValues(), op.getOut());
+              })
               .Case(describeRows)
               .Case(describeCopy)
               .Case([](linalg::LinalgOp op) { return describeLinalg(op); })

@@ -23,6 +23,16 @@ template <int rank> struct MemRef {
   int64_t offset = 0, sizes[rank], strides[rank];
 };
 
+template <> struct MemRef<0> {
+  void *allocated, *aligned;
+  int64_t offset = 0;
+};
+
+/// One element.
+template <typename T> MemRef<0> memRef(const T *data) {
+  return {const_cast<T *>(data), const_cast<T *>(data)};
+}
+
 /// A row-major memref on `data`.
 template <typename T, typename... Size>
 MemRef<sizeof...(Size)> memRef(const T *data, Size... sizes) {
@@ -51,8 +61,8 @@ public:
             Form form = Form::Kernels);
 
   template <typename... Args> void call(const char *function, Args... args) {
-    reinterpret_cast<void (*)(Args *...)>(address(
-        std::string("_mlir_ciface_") + function))(&args...);
+    reinterpret_cast<void (*)(Args *...)>(
+        address(std::string("_mlir_ciface_") + function))(&args...);
   }
 
   /// "plan" or "run" of ModelAbi.h.

@@ -198,7 +198,7 @@ def ConvertKernelToLLVM : Pass<"convert-kernel-to-llvm", "mlir::ModuleOp"> {
 
 def ConvertKernelToVector
     : Pass<"convert-kernel-to-vector", "mlir::ModuleOp"> {
-  let summary = "Generate vector code for kernel.product and kernel.attention";
+  let summary = "Generate vector code for kernel ops on regions";
   let description = [{
     Each region op on memrefs becomes an `scf.parallel` (attribute
     `kernel.grain`: iterations worth a thread) over calls of private
@@ -207,18 +207,25 @@ def ConvertKernelToVector
     bf16 on a target with tile registers become ops of dialect `amx`. Every
     output element is one chain of fused multiply-adds in ascending k, on tile
     registers one of sums of 32 products, so results don't depend on rows,
-    threads or tiles. `math.exp` and `math.erf` of f32 in a region become
+    threads or tiles; of `kernel.selected_product` as many chains as a vector
+    has lanes, added up in pairs. `math.exp` and `math.erf` of f32 in a region become
     polynomials (errors 2e-7 relative and 6e-7 absolute).
     It fails on an unknown target and on operands whose last dimension isn't
     contiguous.
-    Examples: `test/Conversion/convert-kernel-to-vector.mlir` and
+    Examples: `test/Conversion/convert-kernel-to-vector.mlir`,
+    `convert-kernel-to-vector-selected.mlir` and
     `convert-kernel-to-vector-tiles.mlir`.
   }];
   let options = [Option<"target", "target", "std::string", "\"x86-64-v3\"",
                         "name of the target, as for --march">];
   let statistics = [
     Statistic<"numProducts", "products", "Products lowered">,
-    Statistic<"numAttentions", "attentions", "Attentions lowered">];
+    Statistic<"numAttentions", "attentions", "Attentions lowered">,
+    Statistic<"numSelections", "selections", "Selections lowered">,
+    Statistic<"numSelectedProducts", "selected-products",
+              "Products with selected rows lowered">,
+    Statistic<"numSelectedSums", "selected-sums",
+              "Sums of selected rows lowered">];
   let dependentDialects = [
     "mlir::amx::AMXDialect", "mlir::arith::ArithDialect",
     "mlir::func::FuncDialect", "mlir::LLVM::LLVMDialect",

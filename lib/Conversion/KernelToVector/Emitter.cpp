@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "sparse-opt/Conversion/VectorMath.h"
 
 using namespace mlir;
@@ -117,8 +118,10 @@ Emitter::carry(Value begin, Value end, ValueRange first,
   auto loop = scf::ForOp::create(*this, begin, end, index(1), first);
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToStart(loop.getBody());
-  scf::YieldOp::create(*this,
-                       body(loop.getInductionVar(), loop.getRegionIterArgs()));
+  SmallVector<Value> next =
+      body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (!next.empty()) // else the loop has its yield
+    scf::YieldOp::create(*this, next);
   return llvm::to_vector_of<Value>(loop.getResults());
 }
 
@@ -204,6 +207,13 @@ void Emitter::store(Value vector, Value memref, ValueRange indices,
     vector::StoreOp::create(*this, vector, memref, indices);
 }
 
+Value Emitter::loadAsF32(Value memref, ValueRange indices, unsigned lanes,
+                         Value mask) {
+  Value value = load(memref, indices, lanes, mask);
+  return getElementTypeOrSelf(value.getType()).isBF16() ? widened(value)
+                                                        : value;
+}
+
 void Emitter::prefetch(Value memref, ValueRange indices) {
   memref::PrefetchOp::create(*this, memref, indices, /*isWrite=*/false,
                              /*localityHint=*/3, /*isDataCache=*/true);
@@ -217,7 +227,7 @@ void Emitter::widen(Value from, ValueRange fromAt, int64_t count, Value to,
       result.back() = add(result.back(), i);
       return result;
     };
-    store(widened(load(from, at(fromAt), lanes, mask)), to, at(toAt));
+    store(loadAsF32(from, at(fromAt), lanes, mask), to, at(toAt));
   };
   int64_t whole = count / lanes * lanes;
   loop(index(whole), lanes, [&](Value i) { piece(i, Value()); });
@@ -271,6 +281,16 @@ Value Emitter::splat(float value, unsigned lanes) {
                                     ArrayRef<float>{value}));
 }
 
+Value Emitter::upFrom(Value first, unsigned lanes) {
+  auto type = VectorType::get(lanes, first.getType());
+  SmallVector<Attribute> steps;
+  for (unsigned i = 0; i != lanes; ++i)
+    steps.push_back(getIntegerAttr(first.getType(), i));
+  Value offsets =
+      arith::ConstantOp::create(*this, DenseElementsAttr::get(type, steps));
+  return arith::AddIOp::create(*this, broadcast(first, lanes), offsets);
+}
+
 Value Emitter::zero(Type type) {
   return arith::ConstantOp::create(*this, getZeroAttr(type));
 }
@@ -312,8 +332,10 @@ static Value vectorize(Emitter &b, Operation &op, ValueRange operands,
   return b.create(state)->getResult(0);
 }
 
-Value Emitter::inlineVectorized(Region &region, ValueRange arguments,
-                                unsigned lanes, const IRMapping *outer) {
+SmallVector<Value> Emitter::inlineAllVectorized(Region &region,
+                                                ValueRange arguments,
+                                                unsigned lanes,
+                                                const IRMapping *outer) {
   IRMapping vectors;
   Block &block = region.front();
   vectors.map(block.getArguments(), arguments);
@@ -332,7 +354,19 @@ Value Emitter::inlineVectorized(Region &region, ValueRange arguments,
         llvm::map_to_vector(op.getOperands(), vectorOf);
     vectors.map(op.getResult(0), vectorize(*this, op, operands, lanes));
   }
-  return vectorOf(block.getTerminator()->getOperand(0));
+  return llvm::map_to_vector(block.getTerminator()->getOperands(), vectorOf);
+}
+
+Value Emitter::loadExtra(Value extra, Value row, Value column, unsigned lanes,
+                         Value mask) {
+  auto type = dyn_cast<MemRefType>(extra.getType());
+  if (!type)
+    return broadcast(extra, lanes);
+  if (type.getRank() == 0)
+    return broadcast(memref::LoadOp::create(*this, extra), lanes);
+  if (type.getRank() == 1)
+    return load(extra, column, lanes, mask);
+  return load(extra, {row, column}, lanes, mask);
 }
 
 //===----------------------------------------------------------------------===//

@@ -67,6 +67,9 @@ public:
              Value mask = {});
   void store(Value vector, Value memref, mlir::ValueRange indices,
              Value mask = {});
+  /// The same of f32 or bf16, as f32.
+  Value loadAsF32(Value memref, mlir::ValueRange indices, unsigned lanes,
+                  Value mask = {});
   /// Into all caches, for reading.
   void prefetch(Value memref, mlir::ValueRange indices);
   /// to[toAt..., +count) = from[fromAt..., +count) of bf16 as f32, and zeros up
@@ -79,6 +82,8 @@ public:
   Value pairBf16(Value first, Value second);
   Value broadcast(Value scalar, unsigned lanes);
   Value splat(float value, unsigned lanes);
+  /// `first`, an integer, and those that follow it.
+  Value upFrom(Value first, unsigned lanes);
   /// Zero of a scalar or vector type.
   Value zero(mlir::Type type);
   /// One vector as it is; the elements of two in turns.
@@ -93,7 +98,17 @@ public:
   /// scalars from outside.
   Value inlineVectorized(mlir::Region &region, mlir::ValueRange arguments,
                          unsigned lanes,
-                         const mlir::IRMapping *outer = nullptr);
+                         const mlir::IRMapping *outer = nullptr) {
+    return inlineAllVectorized(region, arguments, lanes, outer).front();
+  }
+  /// All that it yields.
+  llvm::SmallVector<Value>
+  inlineAllVectorized(mlir::Region &region, mlir::ValueRange arguments,
+                      unsigned lanes, const mlir::IRMapping *outer = nullptr);
+  /// What such a region gets of an operand beside its first at columns from
+  /// `column` on: one of R x N or N, or a scalar in every lane.
+  Value loadExtra(Value extra, Value row, Value column, unsigned lanes,
+                  Value mask = {});
 };
 
 /// memref<shape x element> with these strides and any offset.

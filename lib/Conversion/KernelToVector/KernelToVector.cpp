@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The pass: looks the target up and lowers every region op. The code itself
-// comes from ProductToVector.cpp, AttentionToVector.cpp and MicroKernel.cpp.
+// comes from ProductToVector.cpp, AttentionToVector.cpp, the
+// Select*ToVector.cpp and MicroKernel.cpp.
 #include "Lowerings.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -12,6 +13,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "sparse-opt/Conversion/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 namespace sparse_opt {
 #define GEN_PASS_DEF_CONVERTKERNELTOVECTOR
@@ -39,7 +41,8 @@ struct ConvertKernelToVector
     MicroKernels kernels(getOperation(), *info);
     SmallVector<Operation *> regions;
     getOperation().walk([&](Operation *op) {
-      if (isa<kernel::ProductOp, kernel::AttentionOp>(op))
+      if (isa<kernel::ProductOp, kernel::AttentionOp, kernel::SelectOp,
+              kernel::SelectedProductOp, kernel::SelectedSumOp>(op))
         regions.push_back(op);
     });
     for (Operation *op : regions)
@@ -50,13 +53,37 @@ struct ConvertKernelToVector
   LogicalResult lower(Operation *op, MicroKernels &kernels) {
     if (op->getNumResults() != 0)
       return op->emitOpError("must be bufferised first");
-    if (auto product = dyn_cast<kernel::ProductOp>(op)) {
-      ++numProducts;
-      return lowerProduct(product, kernels);
-    }
-    ++numAttentions;
-    return lowerAttention(cast<kernel::AttentionOp>(op), kernels);
+    const TargetInfo &target = kernels.getTarget();
+    return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+        .Case([&](kernel::ProductOp op) {
+          ++numProducts;
+          return lowerProduct(op, kernels);
+        })
+        .Case([&](kernel::AttentionOp op) {
+          ++numAttentions;
+          return lowerAttention(op, kernels);
+        })
+        .Case([&](kernel::SelectOp op) {
+          ++numSelections;
+          return lowerSelect(op, target);
+        })
+        .Case([&](kernel::SelectedProductOp op) {
+          ++numSelectedProducts;
+          return lowerSelectedProduct(op, target);
+        })
+        .Case([&](kernel::SelectedSumOp op) {
+          ++numSelectedSums;
+          return lowerSelectedSum(op, target);
+        });
   }
 };
 
 } // namespace
+
+LogicalResult sparse_opt::verifyContiguousRows(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (isa<MemRefType>(operand.getType()) && !hasContiguousRows(operand))
+      return op->emitOpError("needs contiguous rows, but has an operand of ")
+             << operand.getType();
+  return success();
+}

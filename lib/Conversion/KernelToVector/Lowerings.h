@@ -9,5 +9,13 @@ namespace sparse_opt {
 mlir::LogicalResult lowerProduct(kernel::ProductOp op, MicroKernels &kernels);
 mlir::LogicalResult lowerAttention(kernel::AttentionOp op,
                                    MicroKernels &kernels);
+mlir::LogicalResult lowerSelect(kernel::SelectOp op, const TargetInfo &target);
+mlir::LogicalResult lowerSelectedProduct(kernel::SelectedProductOp op,
+                                         const TargetInfo &target);
+mlir::LogicalResult lowerSelectedSum(kernel::SelectedSumOp op,
+                                     const TargetInfo &target);
+
+/// Fails on an operand whose last dimension isn't contiguous.
+mlir::LogicalResult verifyContiguousRows(mlir::Operation *op);
 } // namespace sparse_opt
 #endif

@@ -29,25 +29,13 @@ void ProductEpilogue::emit(Emitter &b, ArrayRef<Row> rows) const {
           mask = b.maskUpTo(column, b.index(columns), lanes);
         SmallVector<Value> arguments = {sum};
         for (Value extra : extras)
-          arguments.push_back(emitExtra(b, extra, row.row, column, mask));
+          arguments.push_back(b.loadExtra(extra, row.row, column, lanes, mask));
         results.push_back(
             {b.inlineVectorized(op->getRegion(0), arguments, lanes), row.row,
              column, mask});
       }
   for (const Result &result : results)
     b.store(result.value, out, {result.row, result.column}, result.mask);
-}
-
-Value ProductEpilogue::emitExtra(Emitter &b, Value extra, Value row,
-                                 Value column, Value mask) const {
-  auto type = dyn_cast<MemRefType>(extra.getType());
-  if (!type)
-    return b.broadcast(extra, lanes);
-  if (type.getRank() == 0)
-    return b.broadcast(memref::LoadOp::create(b, extra), lanes);
-  if (type.getRank() == 1)
-    return b.load(extra, column, lanes, mask);
-  return b.load(extra, {row, column}, lanes, mask);
 }
 
 SmallVector<Value> ProductEpilogue::operands() const {

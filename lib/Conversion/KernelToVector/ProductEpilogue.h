@@ -41,9 +41,6 @@ public:
   }
 
 private:
-  mlir::Value emitExtra(Emitter &b, mlir::Value extra, mlir::Value row,
-                        mlir::Value column, mlir::Value mask) const;
-
   kernel::ProductOp op;
   unsigned lanes;
   llvm::SmallVector<mlir::Value> extras;

@@ -417,10 +417,8 @@ void ProductLowering::emitEpilogue(Group group, Value firstRow, Value rows) {
 }
 
 LogicalResult sparse_opt::lowerProduct(ProductOp op, MicroKernels &kernels) {
-  for (Value operand : op->getOperands())
-    if (isa<MemRefType>(operand.getType()) && !hasContiguousRows(operand))
-      return op.emitOpError("needs contiguous rows, but has an operand of ")
-             << operand.getType();
+  if (failed(verifyContiguousRows(op)))
+    return failure();
   auto rows = cast<MemRefType>(op.getOut().getType());
   // Nothing to write, or no column to read a panel of.
   if (rows.getDimSize(1) != 0)

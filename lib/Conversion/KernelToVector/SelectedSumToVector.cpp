@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// kernel.selected_sum on memrefs: parallel over parts of the neurons, so that
+// each thread reads whole rows, eight side by side, while a part's sums stay in
+// cache. Which part a neuron belongs to depends on its number alone, and a sum
+// takes a part's neurons one after the other: neither threads nor neurons whose
+// value is 0 change a bit. The parts' sums are added up where the epilogue
+// runs.
+#include "Lowerings.h"
+#include "SelectedRows.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+using kernel::SelectedSumOp;
+
+namespace {
+
+class SelectedSumLowering {
+public:
+  SelectedSumLowering(SelectedSumOp op, const TargetInfo &target)
+      : op(op), b(op.getLoc(), op),
+        selected(b, target, op.getWeight(), op.getList(), op.getCount()),
+        lanes(target.f32Lanes()), registers(target.vectorBits == 512 ? 16 : 8) {
+    columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
+    lines = llvm::divideCeil(columns, selected.line());
+    int64_t neurons = cast<MemRefType>(op.getValues().getType()).getDimSize(1);
+    parts = std::clamp<int64_t>(neurons / leastNeurons, 1, mostParts);
+  }
+
+  void lower();
+
+private:
+  static constexpr unsigned batchNeurons = 8;
+  /// A part has sums of its own: few parts, and enough neurons in each.
+  static constexpr int64_t mostParts = 8, leastNeurons = 64;
+  /// Rows whose sums are kept at a time, and those of one pass over a batch.
+  static constexpr unsigned mostRows = 16, rowsABlock = 4;
+  static constexpr int64_t columnsATask = 256; ///< of the epilogue
+
+  struct Batch {
+    SmallVector<Value> neurons, next;
+    Value first, end; ///< entries
+  };
+  struct Block {
+    Value part, row, sumRow; ///< of values, of sums
+    unsigned rows;
+  };
+
+  scf::ParallelOp parallel(int64_t count, int64_t grain);
+  void emitParts(Emitter::Part rows);
+  void emitPart(Value part, Emitter::Part rows);
+  void emitBatch(Value part, Emitter::Part rows, Value first, Value end);
+  void emitBlock(const Block &block, const Batch &batch, bool isFirst);
+  void emitLines(const Block &block, const Batch &batch, ArrayRef<Value> values,
+                 Value line, unsigned count);
+  void emitEpilogue(Emitter::Part rows);
+  void emitColumns(Emitter::Part rows, Value row, Value column);
+
+  SelectedSumOp op;
+  Emitter b;
+  SelectedRows selected;
+  unsigned lanes, registers; ///< registers for sums
+  int64_t columns, lines, parts;
+  Value sums; ///< parts x rows x columns
+};
+
+} // namespace
+
+void SelectedSumLowering::lower() {
+  Value rows = b.size(op.getValues(), 0);
+  sums = memref::AllocOp::create(
+      b,
+      MemRefType::get({parts, ShapedType::kDynamic, lines * selected.line()},
+                      b.getF32Type()),
+      b.min(rows, b.index(mostRows)), b.getI64IntegerAttr(64));
+  b.loop(rows, mostRows, [&](Value begin) {
+    Emitter::Part some = {begin, b.min(b.sub(rows, begin), b.index(mostRows))};
+    emitParts(some);
+    emitEpilogue(some);
+  });
+}
+
+/// Over [0, count); the code that follows is its body.
+scf::ParallelOp SelectedSumLowering::parallel(int64_t count, int64_t grain) {
+  auto parallel = scf::ParallelOp::create(b, ValueRange{b.index(0)},
+                                          ValueRange{b.index(count)},
+                                          ValueRange{b.index(1)});
+  parallel->setAttr("kernel.grain", b.getI64IntegerAttr(grain));
+  b.setInsertionPointToStart(parallel.getBody());
+  return parallel;
+}
+
+void SelectedSumLowering::emitParts(Emitter::Part rows) {
+  OpBuilder::InsertionGuard guard(b);
+  scf::ParallelOp loop = parallel(parts, 1);
+  emitPart(loop.getInductionVars()[0], rows);
+}
+
+void SelectedSumLowering::emitPart(Value part, Emitter::Part rows) {
+  int64_t width = lines * selected.line();
+  b.loop(rows.size, 1, [&](Value row) {
+    b.loop(b.index(width), lanes, [&](Value column) {
+      b.store(b.splat(0.0f, lanes), sums, {part, row, column});
+    });
+  });
+  auto boundary = [&](Value part) {
+    return selected.entryOf(b, b.div(b.mul(part, selected.groups()), parts));
+  };
+  Value begin = boundary(part), end = boundary(b.add(part, b.index(1)));
+  b.loop(b.sub(end, begin), batchNeurons,
+         [&](Value i) { emitBatch(part, rows, b.add(begin, i), end); });
+}
+
+void SelectedSumLowering::emitBatch(Value part, Emitter::Part rows, Value first,
+                                    Value end) {
+  Batch batch = {selected.neurons(b, first, batchNeurons, end),
+                 selected.neurons(b, b.add(first, batchNeurons), batchNeurons),
+                 first, end};
+  Value blocks = b.ceilDiv(rows.size, rowsABlock);
+  auto emit = [&](Value number, bool isFirst) {
+    Emitter::Part block = b.balancedPart(rows.size, blocks, number);
+    b.switchOver(block.size, 1, rowsABlock, [&](unsigned count) {
+      emitBlock({part, b.add(rows.begin, block.begin), block.begin, count},
+                batch, isFirst);
+    });
+  };
+  // The first rows bring the weights into cache for the others.
+  emit(b.index(0), /*isFirst=*/true);
+  b.loop(b.index(1), blocks, [&](Value i) { emit(i, /*isFirst=*/false); });
+}
+
+/// A batch that is not whole has its last neuron again, times 0.
+void SelectedSumLowering::emitBlock(const Block &block, const Batch &batch,
+                                    bool isFirst) {
+  Value zero = b.zero(b.getF32Type()), last = b.sub(batch.end, b.index(1));
+  SmallVector<Value> values;
+  for (unsigned r = 0; r != block.rows; ++r)
+    for (unsigned n = 0; n != batchNeurons; ++n) {
+      Value entry = b.add(batch.first, n);
+      Value value = memref::LoadOp::create(
+          b, op.getValues(),
+          ValueRange{b.add(block.row, r), b.min(entry, last)});
+      values.push_back(
+          b.broadcast(b.select(b.less(entry, batch.end), value, zero), lanes));
+    }
+  selected.read(b, batch.neurons,
+                isFirst ? ValueRange(batch.next) : ValueRange(), lines, {},
+                [&](Value line, unsigned count, ValueRange) {
+                  emitLines(block, batch, values, line, count);
+                  return SmallVector<Value>();
+                });
+}
+
+void SelectedSumLowering::emitLines(const Block &block, const Batch &batch,
+                                    ArrayRef<Value> values, Value line,
+                                    unsigned count) {
+  int64_t begin = 0, end = count * selected.line();
+  int64_t step = std::max<int64_t>(1, registers / block.rows) * lanes;
+  for (; begin < end; begin += step) {
+    SmallVector<Value> places;
+    for (int64_t i = begin; i < std::min(begin + step, end); i += lanes)
+      places.push_back(b.add(b.mul(line, selected.line()), i));
+    auto at = [&](unsigned r, Value column) -> SmallVector<Value> {
+      return {block.part, b.add(block.sumRow, r), column};
+    };
+    SmallVector<Value> all; // row by row
+    for (unsigned r = 0; r != block.rows; ++r)
+      for (Value column : places)
+        all.push_back(b.load(sums, at(r, column), lanes));
+    for (unsigned n = 0; n != batchNeurons; ++n)
+      for (auto [i, column] : llvm::enumerate(places)) {
+        Value weight = selected.loadAsF32(b, batch.neurons[n], column, lanes);
+        for (unsigned r = 0; r != block.rows; ++r) {
+          Value &sum = all[r * places.size() + i];
+          sum = vector::FMAOp::create(b, values[r * batchNeurons + n], weight,
+                                      sum);
+        }
+      }
+    for (unsigned r = 0; r != block.rows; ++r)
+      for (auto [i, column] : llvm::enumerate(places))
+        b.store(all[r * places.size() + i], sums, at(r, column));
+  }
+}
+
+/// out[rows, :] = epilogue(the parts' sums added up, extras...)
+void SelectedSumLowering::emitEpilogue(Emitter::Part rows) {
+  OpBuilder::InsertionGuard guard(b);
+  int64_t tasks = llvm::divideCeil(columns, columnsATask);
+  // A range of work worth waking a thread for reads 64 KiB of sums.
+  int64_t bytes = columnsATask * parts * sizeof(float);
+  scf::ParallelOp loop = parallel(tasks, llvm::divideCeil(64 << 10, bytes));
+  Value first = b.mul(loop.getInductionVars()[0], columnsATask);
+  Value size = b.min(b.sub(b.index(columns), first), b.index(columnsATask));
+  b.loop(rows.size, 1, [&](Value row) {
+    b.loop(size, lanes,
+           [&](Value column) { emitColumns(rows, row, b.add(first, column)); });
+  });
+}
+
+void SelectedSumLowering::emitColumns(Emitter::Part rows, Value row,
+                                      Value column) {
+  Value mask, total = b.load(sums, {b.index(0), row, column}, lanes);
+  for (int64_t part = 1; part != parts; ++part)
+    total = arith::AddFOp::create(
+        b, total, b.load(sums, {b.index(part), row, column}, lanes));
+  if (columns % lanes)
+    mask = b.maskUpTo(column, b.index(columns), lanes);
+  Value outRow = b.add(rows.begin, row);
+  SmallVector<Value> arguments = {total};
+  for (Value extra : op.getExtras())
+    arguments.push_back(b.loadExtra(extra, outRow, column, lanes, mask));
+  b.store(b.inlineVectorized(op.getEpilogue(), arguments, lanes), op.getOut(),
+          {outRow, column}, mask);
+}
+
+LogicalResult sparse_opt::lowerSelectedSum(SelectedSumOp op,
+                                           const TargetInfo &target) {
+  if (failed(verifyContiguousRows(op)))
+    return failure();
+  if (cast<MemRefType>(op.getOut().getType()).getDimSize(1) != 0)
+    SelectedSumLowering(op, target).lower();
+  op.erase();
+  return success();
+}
