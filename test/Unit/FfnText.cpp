@@ -132,11 +132,15 @@ public:
   void product(const char *x, int64_t k, int64_t n, int64_t matrix,
                const char *extra, const char *out, bool isHidden, bool rounds,
                const char *epilogue) {
-    int64_t panels = llvm::divideCeil(n, panelColumns);
+    const int64_t width = block.isInt8 ? 64 : panelColumns;
+    int64_t panels = llvm::divideCeil(n, width);
     const char *type = typeName(block.isBf16);
     std::string packed =
-        block.isBf16 ? formatv("memref<{0}x{1}x16x2xbf16>", panels, k / 2).str()
-                     : formatv("memref<{0}x{1}x16xf32>", panels, k).str();
+        block.isBf16 && !block.isInt8
+            ? formatv("memref<{0}x{1}x16x2xbf16>", panels, k / 2).str()
+            : formatv("memref<{0}x{1}x{2}x{3}>", panels, k, width,
+                      block.isInt8 ? "i8" : "f32")
+                  .str();
     std::string w = weight(packed, matrix);
     rounds = rounds && block.isBf16;
     text += formatv(

@@ -31,12 +31,15 @@ struct FfnBlock {
     Given,     ///< neurons of `list`; all weights neuron-major
     GateFirst, ///< gate, or up when plain, for all in panels; kept where u < p
   };
-  int64_t d, hidden; ///< multiples of 32
-  bool isGated, isBf16;
+  int64_t d, hidden;    ///< multiples of 32
+  bool isGated, isBf16; ///< the latter of x, and of weights if not int8
   Execution execution;
+  bool isInt8 = false; ///< weights, all neurons
 
   int64_t matrices() const { return isGated ? 3 : 2; }
-  int64_t matrixBytes() const { return d * hidden * (isBf16 ? 2 : 4); }
+  int64_t matrixBytes() const {
+    return d * hidden * (isInt8 ? 1 : isBf16 ? 2 : 4);
+  }
   int64_t bytes() const { return matrixBytes() * matrices(); }
   std::string text() const;
 };
