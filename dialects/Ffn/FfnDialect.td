@@ -8,5 +8,6 @@ def FfnDialect : Dialect {
   let summary = "Feed-forward blocks of a transformer, one op a block";
   let cppNamespace = "::sparse_opt::ffn";
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
 }
 #endif

@@ -2,6 +2,8 @@
 #include "dialects/Ffn/FfnOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -22,59 +24,265 @@ void FfnDialect::initialize() {
 #define GET_ATTRDEF_LIST
 #include "dialects/Ffn/FfnAttrs.cpp.inc"
       >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Ffn/FfnTypes.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Ffn/FfnOps.cpp.inc"
       >();
 }
 
-LogicalResult BlockOp::verify() {
-  ArrayRef<int64_t> x = getX().getType().getShape();
-  ArrayRef<int64_t> up = getUp().getType().getShape();
-  ArrayRef<int64_t> down = getDown().getType().getShape();
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+Type SelectionType::parse(AsmParser &parser) {
+  int64_t neurons, group = 1, tile = 1;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() || parser.parseInteger(neurons))
+    return {};
+  while (succeeded(parser.parseOptionalComma())) {
+    bool isGroup = succeeded(parser.parseOptionalKeyword("group"));
+    if ((!isGroup && parser.parseKeyword("tile")) || parser.parseEqual() ||
+        parser.parseInteger(isGroup ? group : tile))
+      return {};
+  }
+  if (parser.parseGreater())
+    return {};
+  return getChecked([&] { return parser.emitError(loc); }, parser.getContext(),
+                    neurons, group, tile);
+}
+
+void SelectionType::print(AsmPrinter &printer) const {
+  printer << '<' << getNeurons();
+  if (getGroup() != 1)
+    printer << ", group = " << getGroup();
+  if (getTile() != 1)
+    printer << ", tile = " << getTile();
+  printer << '>';
+}
+
+LogicalResult SelectionType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                    int64_t neurons, int64_t group,
+                                    int64_t tile) {
+  if (neurons < 1 || group < 1 || tile < 1)
+    return emitError() << "expects neurons, group and tile of at least 1";
+  if (neurons % group)
+    return emitError() << "expects the neurons, " << neurons
+                       << ", to be whole groups of " << group;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// What several verifiers check
+//===----------------------------------------------------------------------===//
+
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+/// `vector`, where given, is of size `size`.
+static LogicalResult checkVector(Operation *op, Value vector, int64_t size,
+                                 StringRef name) {
+  if (!vector || shapeOf(vector) == ArrayRef<int64_t>(size))
+    return success();
+  return op->emitOpError("expects `")
+         << name << "` of size " << size << ", got " << vector.getType();
+}
+
+/// The result has the leading dimensions of `x` and ends in `size`.
+static LogicalResult checkResult(Operation *op, Value x, Value y,
+                                 int64_t size) {
+  if (!shapeOf(y).empty() && shapeOf(y).back() == size &&
+      shapeOf(y).drop_back() == shapeOf(x).drop_back())
+    return success();
+  return op->emitOpError("expects the result to have the leading dimensions "
+                         "of `x` and to end in ")
+         << size << ", got " << y.getType();
+}
+
+static LogicalResult checkInput(Operation *op, Value x, int64_t size) {
+  if (!shapeOf(x).empty() && shapeOf(x).back() == size)
+    return success();
+  return op->emitOpError("expects the last dimension of `x` to be ")
+         << size << ", got " << x.getType();
+}
+
+/// One element type throughout, apart from selections.
+static LogicalResult checkElementTypes(Operation *op) {
+  Type expected = getElementTypeOrSelf(op->getResult(0));
+  for (Value operand : op->getOperands())
+    if (isa<RankedTensorType>(operand.getType()) &&
+        getElementTypeOrSelf(operand) != expected)
+      return op->emitOpError("expects one element type, got ")
+             << operand.getType() << " beside " << op->getResult(0).getType();
+  return success();
+}
+
+/// (C1) to (C5) of ffn.block, for the ops that have its operands.
+template <typename OpTy> static LogicalResult checkBlock(OpTy op) {
+  ArrayRef<int64_t> up = shapeOf(op.getUp());
+  ArrayRef<int64_t> down = shapeOf(op.getDown());
   // (C1) up and gate are d x h, down is h x d_out.
   if (up.size() != 2 || down.size() != 2)
-    return emitOpError("expects rank-2 weights, got up rank ")
+    return op.emitOpError("expects rank-2 weights, got up rank ")
            << up.size() << " and down rank " << down.size();
   if (up[1] != down[0]) {
-    InFlightDiagnostic diag =
-        emitOpError("expects `down` to have as many rows as `up` has columns");
-    diag.attachNote() << "`up` is " << getUp().getType();
-    diag.attachNote() << "`down` is " << getDown().getType();
+    InFlightDiagnostic diag = op.emitOpError(
+        "expects `down` to have as many rows as `up` has columns");
+    diag.attachNote() << "`up` is " << op.getUp().getType();
+    diag.attachNote() << "`down` is " << op.getDown().getType();
     return diag;
   }
-  if (getGate() && getGate().getType() != getUp().getType())
-    return emitOpError("expects `gate` of the type of `up`, ")
-           << getUp().getType() << ", got " << getGate().getType();
+  if (op.getGate() && op.getGate().getType() != op.getUp().getType())
+    return op.emitOpError("expects `gate` of the type of `up`, ")
+           << op.getUp().getType() << ", got " << op.getGate().getType();
   // (C2) x ends in d, y in d_out, the leading dimensions agree.
-  if (x.empty() || x.back() != up[0])
-    return emitOpError("expects the last dimension of `x` to be ")
-           << up[0] << ", got " << getX().getType();
-  ArrayRef<int64_t> y = getType().getShape();
-  if (y.empty() || y.back() != down[1] || y.drop_back() != x.drop_back())
-    return emitOpError("expects the result to have the leading dimensions of "
-                       "`x` and to end in ")
-           << down[1] << ", got " << getType();
-  // (C3) biases are of size h, h and d_out.
-  auto checkBias = [&](Value bias, int64_t size, StringRef name) {
-    if (!bias || cast<RankedTensorType>(bias.getType()).getShape() ==
-                     ArrayRef<int64_t>(size))
-      return success();
-    return LogicalResult(emitOpError("expects `")
-                         << name << "` of size " << size << ", got "
-                         << bias.getType());
-  };
-  if (failed(checkBias(getUpBias(), up[1], "up_bias")) ||
-      failed(checkBias(getGateBias(), up[1], "gate_bias")) ||
-      failed(checkBias(getDownBias(), down[1], "down_bias")))
+  if (failed(checkInput(op, op.getX(), up[0])) ||
+      failed(checkResult(op, op.getX(), op.getY(), down[1])))
+    return failure();
+  // (C3) biases are of size h; that of `down` is the caller's.
+  if (failed(checkVector(op, op.getUpBias(), up[1], "up_bias")) ||
+      failed(checkVector(op, op.getGateBias(), up[1], "gate_bias")))
     return failure();
   // (C4) gate_bias and up_activation need gate.
-  if (!getGate() && (getGateBias() || getUpActivation()))
-    return emitOpError("expects `gate` when `up_activation` is given");
+  if (!op.getGate() && (op.getGateBias() || op.getUpActivation()))
+    return op.emitOpError("expects `gate` when `up_activation` is given");
   // (C5) one element type throughout.
-  for (Value operand : getOperands())
-    if (getElementTypeOrSelf(operand) != getElementTypeOrSelf(getType()))
-      return emitOpError("expects one element type, got ")
-             << operand.getType() << " beside " << getType();
+  return checkElementTypes(op);
+}
+
+//===----------------------------------------------------------------------===//
+// Verifiers
+//===----------------------------------------------------------------------===//
+
+LogicalResult BlockOp::verify() {
+  if (failed(checkBlock(*this)))
+    return failure();
+  return checkVector(*this, getDownBias(), shapeOf(getDown())[1], "down_bias");
+}
+
+LogicalResult KnobOp::verify() {
+  // (C1) it can be set by name.
+  if (getKnobName().empty())
+    return emitOpError("expects a name");
   return success();
+}
+
+LogicalResult ScoreOp::verify() {
+  ArrayRef<int64_t> weight = shapeOf(getWeight());
+  // (C1) weight is d x h.
+  if (weight.size() != 2)
+    return emitOpError("expects a weight of rank 2, got ")
+           << getWeight().getType();
+  if (failed(checkInput(*this, getX(), weight[0])) ||
+      failed(checkResult(*this, getX(), getResult(), weight[1])) ||
+      failed(checkVector(*this, getBias(), weight[1], "bias")))
+    return failure();
+  // (C2) one element type throughout.
+  return checkElementTypes(*this);
+}
+
+LogicalResult SelectOp::verify() {
+  Rule rule = getRule();
+  // (C1) which operands a rule has.
+  if ((rule == Rule::All) == bool(getScore()))
+    return emitOpError(rule == Rule::All ? "expects no score for `all`"
+                                         : "expects a score");
+  bool isMagnitude = rule == Rule::Magnitude;
+  if (isMagnitude != bool(getAbove()))
+    return emitOpError("expects `above` for `magnitude`, and only for it");
+  if (!isMagnitude && (getMinus() || getWeight()))
+    return emitOpError("expects `minus` and `weight` only for `magnitude`");
+  if (!getScore())
+    return success();
+  bool isMask = getElementTypeOrSelf(getScore()).isInteger(1);
+  if (isMask != (rule == Rule::Given))
+    return emitOpError("expects i1 for `given` and floats for other rules, got ")
+           << getScore().getType();
+  // (C2) sizes.
+  int64_t neurons = getSelection().getType().getNeurons();
+  if (shapeOf(getScore()).empty() || shapeOf(getScore()).back() != neurons)
+    return emitOpError("expects scores that end in ")
+           << neurons << ", got " << getScore().getType();
+  if (getTimes() && (isMask || getTimes().getType() != getScore().getType()))
+    return emitOpError("expects both scores of one type, got ")
+           << getTimes().getType() << " beside " << getScore().getType();
+  if (failed(checkVector(*this, getMinus(), neurons, "minus")))
+    return failure();
+  return checkVector(*this, getWeight(), neurons, "weight");
+}
+
+LogicalResult LinearOp::verify() {
+  // (C1) x ends in d, folded is d x d_out, offset of size d_out.
+  int64_t size = shapeOf(getY()).empty() ? 0 : shapeOf(getY()).back();
+  if (failed(checkVector(*this, getOffset(), size, "offset")) ||
+      failed(checkResult(*this, getX(), getY(), size)))
+    return failure();
+  if (getFolded()) {
+    ArrayRef<int64_t> folded = shapeOf(getFolded());
+    if (folded.size() != 2 || folded[1] != size)
+      return emitOpError("expects `folded` of two dimensions, the last ")
+             << size << ", got " << getFolded().getType();
+    if (failed(checkInput(*this, getX(), folded[0])))
+      return failure();
+  }
+  // (C2) one element type throughout.
+  return checkElementTypes(*this);
+}
+
+LogicalResult CorrectOp::verify() {
+  if (failed(checkBlock(*this)))
+    return failure();
+  int64_t neurons = shapeOf(getUp())[1];
+  // (C6) the selection and the surrogate are of the block's neurons.
+  if (getSelection().getType().getNeurons() != neurons)
+    return emitOpError("expects a selection of ")
+           << neurons << " neurons, got " << getSelection().getType();
+  if (failed(checkVector(*this, getMinus(), neurons, "minus")))
+    return failure();
+  // (C7) what is known is of the block's neurons.
+  if (getKnownUp() && !getGate())
+    return emitOpError("expects `gate` when `up` is known beside it");
+  for (Value known : {getKnownGate(), getKnownUp()})
+    if (known && (shapeOf(known).empty() || shapeOf(known).back() != neurons ||
+                  shapeOf(known).drop_back() != shapeOf(getX()).drop_back()))
+      return emitOpError("expects known values to have the leading dimensions "
+                         "of `x` and to end in ")
+             << neurons << ", got " << known.getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Canonicalisation
+//===----------------------------------------------------------------------===//
+
+/// A surrogate of zeros is none.
+static LogicalResult dropZeroSurrogate(CorrectOp op, PatternRewriter &rewriter) {
+  if (!op.getMinus() || !matchPattern(op.getMinus(), m_AnyZeroFloat()))
+    return rewriter.notifyMatchFailure(op, "has no surrogate of zeros");
+  rewriter.modifyOpInPlace(op, [&] { op.getMinusMutable().clear(); });
+  return success();
+}
+
+/// All neurons, and nothing instead of them: the dense block.
+static LogicalResult makeBlock(CorrectOp op, PatternRewriter &rewriter) {
+  auto select = op.getSelection().getDefiningOp<SelectOp>();
+  if (!select || select.getRule() != Rule::All)
+    return rewriter.notifyMatchFailure(op, "selects by a rule");
+  if (op.getMinus())
+    return rewriter.notifyMatchFailure(op, "has a surrogate to take away");
+  rewriter.replaceOpWithNewOp<BlockOp>(
+      op, op.getType(), op.getActivation(), op.getX(), op.getGate(),
+      op.getGateBias(), op.getUp(), op.getUpBias(), op.getDown(),
+      /*down_bias=*/Value(), op.getUpActivationAttr(), op.getBlockNameAttr());
+  return success();
+}
+
+void CorrectOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                            MLIRContext *) {
+  patterns.add(dropZeroSurrogate);
+  patterns.add(makeBlock);
 }

@@ -63,3 +63,80 @@ func.func @block_c5(%x: tensor<?x8xf32>, %up: tensor<8x32xf16>, %down: tensor<32
   %y = ffn.block <relu> %x up(%up) down(%down) : (tensor<?x8xf32>, tensor<8x32xf16>, tensor<32x8xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+// expected-error@+1 {{expects the neurons, 30, to be whole groups of 16}}
+func.func private @selection_groups(!ffn.selection<30, group = 16>)
+
+// -----
+
+func.func @knob_c1() -> f32 {
+  // expected-error@+1 {{expects a name}}
+  %t = ffn.knob "" = 0.0
+  return %t : f32
+}
+
+// -----
+
+func.func @score_c1(%x: tensor<?x4xf32>, %w: tensor<8x32xf32>) -> tensor<?x32xf32> {
+  // expected-error@+1 {{expects the last dimension of `x` to be 8, got 'tensor<?x4xf32>'}}
+  %s = ffn.score exact <relu> %x(%w) : (tensor<?x4xf32>, tensor<8x32xf32>) -> tensor<?x32xf32>
+  return %s : tensor<?x32xf32>
+}
+
+// -----
+
+func.func @select_c1_all(%s: tensor<?x32xf32>) -> !ffn.selection<32> {
+  // expected-error@+1 {{expects no score for `all`}}
+  %r = ffn.select all(%s) : (tensor<?x32xf32>) -> !ffn.selection<32>
+  return %r : !ffn.selection<32>
+}
+
+// -----
+
+func.func @select_c1_above(%s: tensor<?x32xf32>) -> !ffn.selection<32> {
+  // expected-error@+1 {{expects `above` for `magnitude`, and only for it}}
+  %r = ffn.select magnitude(%s) : (tensor<?x32xf32>) -> !ffn.selection<32>
+  return %r : !ffn.selection<32>
+}
+
+// -----
+
+func.func @select_c1_mask(%s: tensor<?x32xf32>) -> !ffn.selection<32> {
+  // expected-error@+1 {{expects i1 for `given` and floats for other rules, got 'tensor<?x32xf32>'}}
+  %r = ffn.select given(%s) : (tensor<?x32xf32>) -> !ffn.selection<32>
+  return %r : !ffn.selection<32>
+}
+
+// -----
+
+func.func @select_c2(%s: tensor<?x16xf32>) -> !ffn.selection<32> {
+  // expected-error@+1 {{expects scores that end in 32, got 'tensor<?x16xf32>'}}
+  %r = ffn.select nonzero(%s) : (tensor<?x16xf32>) -> !ffn.selection<32>
+  return %r : !ffn.selection<32>
+}
+
+// -----
+
+func.func @linear_c1(%x: tensor<?x8xf32>, %folded: tensor<8x4xf32>, %offset: tensor<8xf32>) -> tensor<?x8xf32> {
+  // expected-error@+1 {{expects `folded` of two dimensions, the last 8, got 'tensor<8x4xf32>'}}
+  %y = ffn.linear %x folded(%folded) offset(%offset) : (tensor<?x8xf32>, tensor<8x4xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @correct_c6(%x: tensor<?x8xf32>, %s: !ffn.selection<16>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
+  // expected-error@+1 {{expects a selection of 32 neurons, got '!ffn.selection<16>'}}
+  %y = ffn.correct <gelu> %x, %s up(%up) down(%down) : (tensor<?x8xf32>, !ffn.selection<16>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @correct_c7(%x: tensor<?x8xf32>, %s: !ffn.selection<32>, %known: tensor<?x16xf32>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
+  // expected-error@+1 {{expects known values to have the leading dimensions of `x` and to end in 32, got 'tensor<?x16xf32>'}}
+  %y = ffn.correct <gelu> %x, %s known(%known) up(%up) down(%down) : (tensor<?x8xf32>, !ffn.selection<32>, tensor<?x16xf32>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
