@@ -7,6 +7,7 @@
 #include "sparse-opt/Analysis/SymbolicShapes.h"
 #include "ShapeRules.h"
 #include "dialects/Ffn/FfnOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "sparse-opt/Analysis/ConstantData.h"
 #include <cmath>
 
@@ -274,14 +275,31 @@ static void visitDims(onnx::DimsOp op, SymbolicShapes &shapes) {
   shapes.setContents(op.getResult(), std::move(elements));
 }
 
-static void visitBlock(ffn::BlockOp op, SymbolicShapes &shapes) {
-  std::optional<ArrayRef<Dim>> x = shapes.getShape(op.getX());
-  std::optional<ArrayRef<Dim>> down = shapes.getShape(op.getDown());
-  if (!x || x->empty() || !down || down->size() != 2)
+/// Of a block's kin: rows of `x`, as wide as the columns of `weight`.
+static void visitRows(Value x, Value weight, Value result,
+                      SymbolicShapes &shapes) {
+  std::optional<ArrayRef<Dim>> rows = shapes.getShape(x);
+  std::optional<ArrayRef<Dim>> columns = shapes.getShape(weight);
+  if (!rows || rows->empty() || !columns || columns->empty())
     return;
-  DimList shape = toList(*x);
-  shape.back() = (*down)[1];
-  shapes.setShape(op.getResult(), std::move(shape));
+  DimList shape = toList(*rows);
+  shape.back() = columns->back();
+  shapes.setShape(result, std::move(shape));
+}
+
+static void visitFfn(Operation *op, SymbolicShapes &shapes) {
+  if (auto block = dyn_cast<ffn::BlockOp>(op))
+    visitRows(block.getX(), block.getDown(), block.getY(), shapes);
+  else if (auto score = dyn_cast<ffn::ScoreOp>(op))
+    visitRows(score.getX(), score.getWeight(), score.getResult(), shapes);
+  else if (auto linear = dyn_cast<ffn::LinearOp>(op))
+    visitRows(linear.getX(), linear.getOffset(), linear.getY(), shapes);
+  else if (auto correct = dyn_cast<ffn::CorrectOp>(op))
+    visitRows(correct.getX(), correct.getDown(), correct.getY(), shapes);
+  else if (auto sum = dyn_cast<arith::AddFOp>(op)) {
+    if (std::optional<ArrayRef<Dim>> shape = shapes.getShape(sum.getLhs()))
+      shapes.setShape(sum.getResult(), toList(*shape));
+  }
 }
 
 static void visitNode(onnx::NodeOp node, SymbolicShapes &shapes) {
@@ -313,10 +331,10 @@ void SymbolicShapes::visit(Block &block) {
       visitConstant(constant, *this);
     else if (auto dims = dyn_cast<onnx::DimsOp>(op))
       visitDims(dims, *this);
-    else if (auto ffnBlock = dyn_cast<ffn::BlockOp>(op))
-      visitBlock(ffnBlock, *this);
     else if (auto node = dyn_cast<onnx::NodeOp>(op))
       visitNode(node, *this);
+    else
+      visitFfn(&op, *this);
     for (Value result : op.getResults())
       if (!shapes.contains(result))
         if (std::optional<DimList> typed = shapeOfType(result.getType()))

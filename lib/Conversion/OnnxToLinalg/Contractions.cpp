@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Matrix products and feed-forward blocks: each product is one linalg.generic
-// contraction with its batch loops kept; biases and activations follow as
-// element-wise ops of their own, for fusion to move where it pays.
+// Matrix products: each is one linalg.generic contraction with its batch loops
+// kept; biases follow as element-wise ops of their own, for fusion to move
+// where it pays.
 #include "Lowering.h"
-#include "dialects/Ffn/FfnOps.h"
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -143,66 +142,6 @@ static LogicalResult lowerFusedMatMul(NodeOp node, Lowering &l) {
   if (node.intAttr("transB", 0) && y.rank() >= 2)
     y = transposeLast(l, y);
   l.out(0, scaled(l, contract(l, a, y), node.floatAttr("alpha", 1)));
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// ffn.block
-//===----------------------------------------------------------------------===//
-
-static Value activation(Scalars &s, Value x, ffn::Activation kind) {
-  switch (kind) {
-  case ffn::Activation::Identity:
-    return x;
-  case ffn::Activation::Relu:
-    return s.relu(x);
-  case ffn::Activation::Relu2: {
-    Value positive = s.relu(x);
-    return s.mul(positive, positive);
-  }
-  case ffn::Activation::Silu:
-    return s.swish(x, 1.0);
-  case ffn::Activation::Gelu:
-    return s.gelu(x);
-  case ffn::Activation::GeluTanh:
-    return s.geluTanh(x);
-  case ffn::Activation::QuickGelu:
-    return s.swish(x, 1.702);
-  }
-  llvm_unreachable("an activation without scalar code");
-}
-
-/// act(x w + bias)
-static Tensor project(Lowering &l, Tensor x, Value weight, Value bias,
-                      ffn::Activation kind) {
-  Tensor result = contract(l, x, l.lookup(weight));
-  if (bias)
-    result = addBias(l, result, l.lookup(bias));
-  if (kind == ffn::Activation::Identity)
-    return result;
-  return l.map(result, result.elementType, [&](Scalars &s, ValueRange v) {
-    return activation(s, v[0], kind);
-  });
-}
-
-LogicalResult lowering::lowerBlock(Operation *op, Lowering &l) {
-  auto block = cast<ffn::BlockOp>(op);
-  Tensor x = l.lookup(block.getX());
-  ffn::Activation identity = ffn::Activation::Identity;
-  Tensor hidden;
-  if (block.getGate()) {
-    Tensor gate = project(l, x, block.getGate(), block.getGateBias(),
-                          block.getActivation());
-    Tensor up = project(l, x, block.getUp(), block.getUpBias(),
-                        block.getUpActivation().value_or(identity));
-    hidden = l.map({gate, up}, x.elementType,
-                   [](Scalars &s, ValueRange v) { return s.mul(v[0], v[1]); });
-  } else {
-    hidden =
-        project(l, x, block.getUp(), block.getUpBias(), block.getActivation());
-  }
-  l.set(block.getY(),
-        project(l, hidden, block.getDown(), block.getDownBias(), identity));
   return success();
 }
 

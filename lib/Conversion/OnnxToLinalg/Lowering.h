@@ -194,6 +194,7 @@ void checkIndices(Lowering &l, unsigned operand, Tensor indices, Size bound);
 void checkColumns(Lowering &l, unsigned operand, Tensor indices,
                   llvm::ArrayRef<Size> sizes);
 Tensor addBias(Lowering &l, Tensor x, Tensor bias);
-mlir::LogicalResult lowerBlock(mlir::Operation *block, Lowering &l);
+/// Ops of the ffn dialect, and sums of what they make.
+void lowerFfn(mlir::Operation *op, Lowering &l);
 } // namespace sparse_opt::lowering
 #endif

@@ -109,7 +109,7 @@ static LogicalResult reportMissing(func::FuncOp function) {
 static LogicalResult reportUnsupportedTypes(func::FuncOp function) {
   WalkResult result = function.walk([](Operation *op) -> WalkResult {
     if (!isa<onnx::NodeOp, onnx::ConstantOp, ffn::BlockOp>(op))
-      return WalkResult::advance();
+      return WalkResult::advance(); // compressed blocks are made from ffn.block
     Type type = unsupportedType(op);
     if (!type)
       return WalkResult::advance();
@@ -133,8 +133,7 @@ static LogicalResult lowerOp(Operation *op, Lowering &l) {
       return success();
     return lookupLowering(node)->lower(node, l);
   }
-  if (isa<ffn::BlockOp>(op))
-    return lowerBlock(op, l);
+  lowerFfn(op, l);
   return success();
 }
 
