@@ -178,6 +178,32 @@ def ThreadOp : KernelOp<"thread", [MemoryEffects<[MemRead]>]> {
   let assemblyFormat = "attr-dict";
 }
 
+def KnobOp : KernelOp<"knob", [Pure]> {
+  let summary = "a number that callers can set between runs";
+  let description = [{
+    The value that the instance has for the knob of this name: `value` until the
+    caller sets another. Constant during a run.
+  }];
+  let arguments = (ins StrAttr:$knob_name, F32Attr:$value);
+  let results = (outs F32:$result);
+  let assemblyFormat = "$knob_name `=` $value attr-dict";
+}
+
+def NoteSelectedOp : KernelOp<"note_selected", [
+    MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "counts rows and computed neurons of a block, for telemetry";
+  let description = [{
+    Adds `rows`, and `rows` times the share `count / groups` of the neurons, to
+    the instance's counters of the block of this name. With no `count` the rows
+    were computed whole.
+  }];
+  let arguments = (ins StrAttr:$block_name, Index:$rows,
+                       Optional<AnyShaped>:$count, I64Attr:$groups);
+  let assemblyFormat = [{
+    $block_name $rows (`selected` $count^ `:` type($count))? `of` $groups attr-dict
+  }];
+}
+
 def CheckIndexOp : KernelOp<"check_index", [
     MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "every element of an index tensor lies in [-bound, bound)";

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Feed-forward blocks, dense and compressed. In the compressed form every
-// neuron of every row is computed and those that aren't selected count 0: the
-// masks are part of an element-wise op, so that many rows cost what the dense
-// block costs.
-#include "Lowering.h"
-#include "dialects/Ffn/FfnOps.h"
+// Feed-forward blocks, dense and compressed. A correction has two forms. For
+// many rows every neuron of every row is computed, and those that aren't
+// selected count 0: the masks are part of an element-wise op, so that it costs
+// what the dense block costs. For few rows it is FfnFewRows.cpp's.
+#include "FfnSelection.h"
+#include "dialects/Kernel/KernelOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace sparse_opt;
 using namespace sparse_opt::lowering;
 
-static Value activation(Scalars &s, Value x, ffn::Activation kind) {
+Value lowering::activation(Scalars &s, Value x, ffn::Activation kind) {
   switch (kind) {
   case ffn::Activation::Identity:
     return x;
@@ -82,161 +83,116 @@ static void lowerLinear(ffn::LinearOp op, Lowering &l) {
                          [](Scalars &, ValueRange v) { return v[0]; }));
 }
 
-//===----------------------------------------------------------------------===//
-// Selections
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// Tensors that one element-wise op reads, each once.
-class Operands {
-public:
-  explicit Operands(Lowering &l) : l(l) {}
-
-  /// Where the body finds `value`; -1 when there is none.
-  int add(Value value) { return value ? add(l.lookup(value)) : -1; }
-  int add(Tensor tensor) {
-    for (auto [i, known] : llvm::enumerate(tensors))
-      if (known.value == tensor.value)
-        return i;
-    tensors.push_back(tensor);
-    return tensors.size() - 1;
-  }
-  ArrayRef<Tensor> get() const { return tensors; }
-
-private:
-  Lowering &l;
-  SmallVector<Tensor> tensors;
-};
-
-/// The rule of a selection as scalar code over operands.
-class Rule {
-public:
-  Rule(ffn::SelectOp op, Operands &operands)
-      : op(op), score(operands.add(op.getScore())),
-        times(operands.add(op.getTimes())), minus(operands.add(op.getMinus())),
-        weight(operands.add(op.getWeight())) {}
-
-  /// Whether it keeps a neuron; a NaN is kept.
-  Value keeps(Scalars &s, ValueRange v) {
-    auto compare = [&](arith::CmpFPredicate predicate, Value x, Value y) {
-      return arith::CmpFOp::create(s.b, s.loc, predicate, x, y).getResult();
-    };
-    auto product = [&](Value x, int i) { return i < 0 ? x : s.mul(x, v[i]); };
-    switch (op.getRule()) {
-    case ffn::Rule::All:
-      return s.constant(s.b.getI1Type(), 1);
-    case ffn::Rule::Given:
-      return v[score];
-    case ffn::Rule::NonZero: {
-      Value value = product(v[score], times);
-      return compare(arith::CmpFPredicate::UNE, value,
-                     s.constant(value.getType(), 0));
-    }
-    case ffn::Rule::Magnitude: {
-      Value value = minus < 0 ? v[score] : s.sub(v[score], v[minus]);
-      value = product(s.abs(product(value, times)), weight);
-      return compare(arith::CmpFPredicate::UGT, value, op.getAbove());
-    }
-    }
-    llvm_unreachable("a rule without scalar code");
-  }
-
-private:
-  ffn::SelectOp op;
-  int score, times, minus, weight;
-};
-} // namespace
-
-/// Whether each neuron's group is kept, when groups are more than neurons.
-static Tensor keptGroups(Lowering &l, ffn::SelectOp select,
-                         ArrayRef<Size> shape) {
-  int64_t group = select.getType().getGroup(), rank = shape.size();
-  Operands operands(l);
-  Rule rule(select, operands);
-  Type flag = l.b.getI1Type();
-  Tensor kept =
-      l.map(operands.get(), flag, shape,
-            [&](Scalars &s, ValueRange v) { return rule.keeps(s, v); });
-  Sizes split(shape);
-  split.back() = l.size(select.getType().getNeurons() / group);
-  split.push_back(l.size(group));
-  Tensor any = l.reduce(
-      l.reshape(kept, split), {rank}, flag, l.scalarConstant(flag, 0),
-      [](Scalars &s, ValueRange v) { return s.logicalOr(v[1], v[0]); });
-  any = l.map(l.keepDims(any, {rank}), flag, split,
-              [](Scalars &, ValueRange v) { return v[0]; });
-  return l.reshape(any, shape);
-}
-
-/// `value` where the neuron is kept, else 0; of `shape`.
-static Tensor whereKept(Lowering &l, ffn::SelectOp select, Operands operands,
-                        Type type, ArrayRef<Size> shape, ScalarBody value) {
-  bool isGrouped =
-      select.getType().getGroup() > 1 && select.getRule() != ffn::Rule::All;
-  int flag = isGrouped ? operands.add(keptGroups(l, select, shape)) : -1;
-  std::optional<Rule> rule;
-  if (!isGrouped)
-    rule.emplace(select, operands);
-  return l.map(operands.get(), type, shape, [&](Scalars &s, ValueRange v) {
-    Value kept = isGrouped ? v[flag] : rule->keeps(s, v);
-    Value result = value(s, v);
-    return s.select(kept, result, s.constant(result.getType(), 0));
-  });
-}
-
 /// The share of kept neurons, over all rows.
 static void lowerDensity(ffn::DensityOp op, Lowering &l) {
   auto select = op.getSelection().getDefiningOp<ffn::SelectOp>();
   Type f32 = l.b.getF32Type();
-  Value score = select.getScore();
-  if (!score) { // all
+  if (!select.getScore()) { // all
     op.replaceAllUsesWith(l.scalarConstant(f32, 1));
     return;
   }
-  Sizes shape = l.lookup(score).shape;
-  Tensor kept =
-      whereKept(l, select, Operands(l), f32, shape,
-                [&](Scalars &s, ValueRange) { return s.constant(f32, 1); });
+  Sizes shape = l.lookup(select.getScore()).shape;
+  Tensor kept = keptNeurons(l, select, shape);
   SmallVector<int64_t> all =
       llvm::to_vector(llvm::seq<int64_t>(0, kept.rank()));
-  Tensor sum =
-      l.reduce(kept, all, f32, l.scalarConstant(f32, 0),
-               [](Scalars &s, ValueRange v) { return s.add(v[1], v[0]); });
+  Tensor sum = l.reduce(kept, all, f32, l.scalarConstant(f32, 0),
+                        [&](Scalars &s, ValueRange v) {
+                          return s.add(v[1], s.cast(v[0], v[0].getType(), f32));
+                        });
   Scalars s(l.b, l.loc);
   Value count = s.fromIndex(l.index(l.product(shape)), l.b.getI64Type());
   count = s.cast(count, count.getType(), f32);
-  Value share = s.div(l.extract(s, sum, {}), count);
-  op.replaceAllUsesWith(share);
+  op.replaceAllUsesWith(s.div(l.extract(s, sum, {}), count));
 }
 
 //===----------------------------------------------------------------------===//
 // Corrections
 //===----------------------------------------------------------------------===//
 
-static void lowerCorrect(ffn::CorrectOp op, Lowering &l) {
-  auto select = op.getSelection().getDefiningOp<ffn::SelectOp>();
-  Tensor x = l.lookup(op.getX());
-  auto known = [&](Value value, Value weight, Value bias,
-                   ffn::Activation kind) {
-    return value ? l.lookup(value) : project(l, x, weight, bias, kind);
-  };
-  bool isGated = !!op.getGate();
-  Tensor act =
-      known(op.getKnownGate(), isGated ? op.getGate() : op.getUp(),
-            isGated ? op.getGateBias() : op.getUpBias(), op.getActivation());
+/// x times a neuron-major weight, one linalg.generic over (rows..., n, k).
+static Tensor projectNeurons(Lowering &l, Tensor x, const Projection &to) {
+  int64_t rows = x.rank() - 1, n = rows, k = rows + 1, loops = rows + 2;
+  IntList read = llvm::to_vector<6>(llvm::seq<int64_t>(0, rows));
+  read.push_back(k);
+  Sizes bounds(ArrayRef<Size>(x.shape).drop_back());
+  bounds.append({to.weight.shape[0], x.shape.back()});
+  Type type = computeType(x.elementType);
+  Tensor result = l.generic(
+      bounds, {{x, l.dims(loops, read)}, {to.weight, l.dims(loops, {n, k})}},
+      l.b.getMultiDimIdentityMap(loops).getMajorSubMap(loops - 1), type,
+      l.scalarConstant(type, 0),
+      [](Scalars &s, ValueRange v) { return s.add(v[2], s.mul(v[0], v[1])); });
+  result = l.cast(result, x.elementType);
+  if (to.bias)
+    result = addBias(l, result, *to.bias);
+  return l.map(result, result.elementType, [&](Scalars &s, ValueRange v) {
+    return activation(s, v[0], to.kind);
+  });
+}
+
+static Tensor correctManyRows(Lowering &l, Correction &c) {
   Operands operands(l);
-  int gate = operands.add(act), minus = operands.add(op.getMinus()), up = -1;
-  if (isGated)
-    up = operands.add(
-        known(op.getKnownUp(), op.getUp(), op.getUpBias(),
-              op.getUpActivation().value_or(ffn::Activation::Identity)));
-  Tensor hidden =
-      whereKept(l, select, operands, x.elementType, act.shape,
-                [&](Scalars &s, ValueRange v) {
-                  Value value = minus < 0 ? v[gate] : s.sub(v[gate], v[minus]);
-                  return up < 0 ? value : s.mul(value, v[up]);
-                });
-  l.set(op.getY(), contract(l, hidden, l.lookup(op.getDown())));
+  int act = operands.add(c.act ? *c.act
+                               : projectNeurons(l, c.x, actProjection(l, c)));
+  int minus = c.minus ? operands.add(*c.minus) : -1, up = -1;
+  if (c.isGated())
+    up =
+        operands.add(c.up ? *c.up : projectNeurons(l, c.x, upProjection(l, c)));
+  int group = -1;
+  std::optional<Rule> rule;
+  if (c.select.getType().getGroup() > 1)
+    group = operands.add(keptNeurons(l, c.select, c.shape));
+  else
+    rule.emplace(c.select, operands);
+  Tensor hidden = l.map(
+      operands.get(), c.x.elementType, c.shape, [&](Scalars &s, ValueRange v) {
+        Value value = minus < 0 ? v[act] : s.sub(v[act], v[minus]);
+        value = up < 0 ? value : s.mul(value, v[up]);
+        return s.select(rule ? rule->keeps(s, v) : v[group], value,
+                        s.constant(value.getType(), 0));
+      });
+  return contract(l, hidden, c.down);
+}
+
+static void lowerCorrect(ffn::CorrectOp op, Lowering &l) {
+  Correction c{op,
+               op.getSelection().getDefiningOp<ffn::SelectOp>(),
+               l.lookup(op.getX()),
+               l.lookup(op.getDown()),
+               {},
+               {},
+               {},
+               {}};
+  if (op.getKnownGate())
+    c.act = l.lookup(op.getKnownGate());
+  if (op.getKnownUp())
+    c.up = l.lookup(op.getKnownUp());
+  if (op.getMinus())
+    c.minus = l.lookup(op.getMinus());
+  c.shape.assign(c.x.shape.begin(), c.x.shape.end());
+  c.shape.back() = l.size(c.neurons());
+  Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
+  std::optional<int64_t> known = getConstantIntValue(rows);
+  if (!fitsKernels(c) || (known && *known > fewRows))
+    return l.set(op.getY(), correctManyRows(l, c));
+  if (known)
+    return l.set(op.getY(), correctFewRows(l, c));
+  Sizes shape(c.x.shape);
+  shape.back() = c.down.shape.back();
+  Value few = arith::CmpIOp::create(
+      l.b, l.loc, arith::CmpIPredicate::ule, l.index(rows),
+      arith::ConstantIndexOp::create(l.b, l.loc, fewRows));
+  auto branch =
+      scf::IfOp::create(l.b, l.loc, l.tensorType(shape, c.x.elementType), few,
+                        /*withElseRegion=*/true);
+  auto fill = [&](Region &region, auto correct) {
+    OpBuilder::InsertionGuard guard(l.b);
+    l.b.setInsertionPointToEnd(&region.front());
+    scf::YieldOp::create(l.b, l.loc, correct(l, c).value);
+  };
+  fill(branch.getThenRegion(), correctFewRows);
+  fill(branch.getElseRegion(), correctManyRows);
+  l.set(op.getY(), {branch.getResult(0), shape, c.x.elementType});
 }
 
 void lowering::lowerFfn(Operation *op, Lowering &l) {
@@ -246,6 +202,11 @@ void lowering::lowerFfn(Operation *op, Lowering &l) {
     lowerScore(score, l);
   else if (auto linear = dyn_cast<ffn::LinearOp>(op))
     lowerLinear(linear, l);
+  else if (auto knob = dyn_cast<ffn::KnobOp>(op))
+    knob.replaceAllUsesWith(kernel::KnobOp::create(l.b, l.loc,
+                                                   knob.getKnobNameAttr(),
+                                                   knob.getValueAttr())
+                                .getResult());
   else if (auto density = dyn_cast<ffn::DensityOp>(op))
     lowerDensity(density, l);
   else if (auto correct = dyn_cast<ffn::CorrectOp>(op))

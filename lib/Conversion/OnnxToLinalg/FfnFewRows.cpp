@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Corrections of few rows: the neurons that any of the rows keeps are listed
+// (kernel.select), then only their rows of the weights are read
+// (kernel.selected_product, kernel.selected_sum).
+#include "FfnSelection.h"
+#include "dialects/Kernel/KernelOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+using namespace sparse_opt::lowering;
+
+/// A constant f32 matrix that is stored as selected ops read it.
+static bool isNeuronMajor(Tensor weight) {
+  auto type = dyn_cast<RankedTensorType>(weight.value.getType());
+  return type && type.hasStaticShape() && type.getElementType().isF32() &&
+         weight.value.getDefiningOp<arith::ConstantOp>() &&
+         type == kernel::neuronMajorType(type.getDimSize(0), type.getDimSize(1),
+                                         type.getElementType());
+}
+
+bool lowering::fitsKernels(Correction &c) {
+  ffn::CorrectOp op = c.op;
+  auto divides = [&](Value weight) { // transposed it has no padding
+    auto type = cast<RankedTensorType>(weight.getType());
+    return type.hasStaticShape() && type.getDimSize(0) % 16 == 0 &&
+           weight.getDefiningOp<onnx::ConstantOp>();
+  };
+  return c.x.elementType.isF32() && c.select.getRule() != ffn::Rule::All &&
+         (c.act || divides(op.getGate() ? op.getGate() : op.getUp())) &&
+         (!c.isGated() || c.up || divides(op.getUp())) && isNeuronMajor(c.down);
+}
+
+namespace {
+/// What has been selected, and a value for each row of it.
+struct Selected {
+  Value list, count, values;
+};
+
+/// Code for the rows of one correction.
+class FewRows {
+public:
+  FewRows(Lowering &l, Correction &c)
+      : l(l), c(c), rows(l.product(ArrayRef<Size>(c.x.shape).drop_back())) {}
+
+  Tensor emit() {
+    Selected selected = select();
+    if (!c.act) {
+      Projection to = actProjection(l, c);
+      selected.values = product(selected, to, c.minus);
+    }
+    if (c.isGated() && !c.up)
+      selected.values = product(selected, upProjection(l, c), {});
+    return sum(selected);
+  }
+
+private:
+  using Body = llvm::function_ref<SmallVector<Value>(Scalars &, ValueRange)>;
+
+  Value rowsBy(int64_t columns) {
+    return l.empty({rows, l.size(columns)}, f32());
+  }
+  Type f32() { return l.b.getF32Type(); }
+  Value asRows(Tensor tensor) {
+    return l.reshape(tensor, {rows, tensor.shape.back()}).value;
+  }
+
+  void fill(Region &region, ValueRange extras, Body body) {
+    OpBuilder::InsertionGuard guard(l.b);
+    Block *block = l.b.createBlock(&region);
+    block->addArgument(f32(), l.loc);
+    for (Value extra : extras)
+      block->addArgument(getElementTypeOrSelf(extra.getType()), l.loc);
+    Scalars s(l.b, l.loc);
+    kernel::YieldOp::create(l.b, l.loc, body(s, block->getArguments()));
+  }
+
+  /// Which neurons, and what is known of their values.
+  Selected select() {
+    Operands operands(l);
+    std::optional<Rule> rule;
+    bool isMask = c.select.getType().getGroup() > 1 ||
+                  c.select.getRule() == ffn::Rule::Given;
+    if (isMask)
+      operands.add(l.map(keptNeurons(l, c.select, c.shape), f32(),
+                         [&](Scalars &s, ValueRange v) {
+                           return s.cast(v[0], v[0].getType(), f32());
+                         }));
+    else
+      rule.emplace(c.select, operands);
+    int act = c.act ? operands.add(*c.act) : -1;
+    int up = c.up ? operands.add(*c.up) : -1;
+    int minus = c.act && c.minus ? operands.add(*c.minus) : -1;
+    SmallVector<Value> inputs;
+    for (const Tensor &tensor : operands.get())
+      inputs.push_back(tensor.rank() == 1 ? tensor.value : asRows(tensor));
+    int64_t neurons = c.neurons();
+    Type i32 = l.b.getI32Type();
+    Value list = l.empty({l.size(neurons)}, i32), count = l.empty({}, i32);
+    Value values = rowsBy(neurons);
+    auto op = kernel::SelectOp::create(
+        l.b, l.loc,
+        TypeRange{list.getType(), count.getType(), values.getType()}, inputs[0],
+        ArrayRef(inputs).drop_front(), list, count, values);
+    fill(op.getRule(), ArrayRef(inputs).drop_front(),
+         [&](Scalars &s, ValueRange v) -> SmallVector<Value> {
+           Value kept = isMask
+                            ? arith::CmpFOp::create(s.b, s.loc,
+                                                    arith::CmpFPredicate::UNE,
+                                                    v[0], s.constant(f32(), 0))
+                                  .getResult()
+                            : rule->keeps(s, v);
+           Value value = act < 0 ? Value() : v[act];
+           if (minus >= 0)
+             value = s.sub(value, v[minus]);
+           if (up >= 0)
+             value = value ? s.mul(value, v[up]) : v[up];
+           return {kept, value ? value : s.constant(f32(), 1)};
+         });
+    return {op.getResult(0), op.getResult(1), op.getResult(2)};
+  }
+
+  /// value * (act(x weight + bias) - minus) of each selected neuron
+  Value product(const Selected &selected, const Projection &to,
+                std::optional<Tensor> minus) {
+    SmallVector<Value> extras = {selected.values};
+    if (to.bias)
+      extras.push_back(to.bias->value);
+    if (minus)
+      extras.push_back(minus->value);
+    Value out = rowsBy(c.neurons());
+    auto op = kernel::SelectedProductOp::create(
+        l.b, l.loc, out.getType(), asRows(c.x), to.weight.value, selected.list,
+        selected.count, extras, out);
+    fill(op.getEpilogue(), extras,
+         [&](Scalars &s, ValueRange v) -> SmallVector<Value> {
+           Value sum = to.bias ? s.add(v[0], v[2]) : v[0];
+           Value act = activation(s, sum, to.kind);
+           if (minus)
+             act = s.sub(act, v.back());
+           return {s.mul(act, v[1])};
+         });
+    return op.getResult();
+  }
+
+  Tensor sum(const Selected &selected) {
+    int64_t columns =
+        cast<RankedTensorType>(c.down.value.getType()).getDimSize(1);
+    Value out = rowsBy(columns);
+    auto op = kernel::SelectedSumOp::create(
+        l.b, l.loc, out.getType(), selected.values, c.down.value, selected.list,
+        selected.count, ValueRange(), out);
+    fill(op.getEpilogue(), {},
+         [](Scalars &, ValueRange v) -> SmallVector<Value> { return {v[0]}; });
+    Sizes shape(c.x.shape);
+    shape.back() = l.size(columns);
+    return l.reshape({op.getResult(), {rows, shape.back()}, f32()}, shape);
+  }
+
+  Lowering &l;
+  Correction &c;
+  Size rows;
+};
+} // namespace
+
+Tensor lowering::correctFewRows(Lowering &l, Correction &c) {
+  return FewRows(l, c).emit();
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the two forms of a compressed block share: the rule of a selection as
+// scalar code, and the values that a correction is computed from.
+#ifndef SPARSE_OPT_LIB_CONVERSION_ONNXTOLINALG_FFNSELECTION_H
+#define SPARSE_OPT_LIB_CONVERSION_ONNXTOLINALG_FFNSELECTION_H
+#include "Lowering.h"
+#include "dialects/Ffn/FfnOps.h"
+
+namespace sparse_opt::lowering {
+
+/// Tensors that one element-wise op reads, each once.
+class Operands {
+public:
+  explicit Operands(Lowering &l) : l(l) {}
+
+  /// Where the body finds `value`; -1 when there is none.
+  int add(mlir::Value value) { return value ? add(l.lookup(value)) : -1; }
+  int add(Tensor tensor);
+  llvm::ArrayRef<Tensor> get() const { return tensors; }
+
+private:
+  Lowering &l;
+  llvm::SmallVector<Tensor> tensors;
+};
+
+/// The rule of a selection as scalar code over operands.
+class Rule {
+public:
+  Rule(ffn::SelectOp op, Operands &operands);
+  /// Whether it keeps a neuron; a NaN is kept.
+  mlir::Value keeps(Scalars &s, mlir::ValueRange v);
+
+private:
+  ffn::SelectOp op;
+  int score, times, minus, weight;
+};
+
+/// Whether each neuron is kept, an i1 tensor of `shape`; one that is kept keeps
+/// its group.
+Tensor keptNeurons(Lowering &l, ffn::SelectOp select,
+                   llvm::ArrayRef<Size> shape);
+
+mlir::Value activation(Scalars &s, mlir::Value x, ffn::Activation kind);
+
+/// What a correction is made of.
+struct Correction {
+  ffn::CorrectOp op;
+  ffn::SelectOp select;
+  Tensor x, down;
+  /// act(x gate) and act_up(x up), where they are known; of a plain block only
+  /// the first.
+  std::optional<Tensor> act, up;
+  std::optional<Tensor> minus;
+  Sizes shape; ///< of x, with the neurons in place of its columns
+
+  bool isGated() { return !!op.getGate(); }
+  int64_t neurons() { return select.getType().getNeurons(); }
+};
+
+/// A projection into neurons and its activation. The weight is neuron-major.
+struct Projection {
+  Tensor weight;
+  std::optional<Tensor> bias;
+  ffn::Activation kind;
+};
+Projection actProjection(Lowering &l, Correction &c);
+Projection upProjection(Lowering &l, Correction &c);
+
+/// True when kernel.select and its kin can compute it.
+bool fitsKernels(Correction &c);
+/// The most rows that those are for.
+constexpr int64_t fewRows = 16;
+/// The correction of few rows, by kernels that read the selected neurons'
+/// weights alone.
+Tensor correctFewRows(Lowering &l, Correction &c);
+
+} // namespace sparse_opt::lowering
+#endif
