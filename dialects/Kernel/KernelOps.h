@@ -25,6 +25,10 @@ inline int64_t panelColumnsOf(mlir::Type element) {
   return element.isInteger(8) ? int8PanelColumns : panelColumns;
 }
 
+/// An scf.if that takes the same values from kernels for few rows, or else from
+/// plain code, which always may be taken.
+constexpr llvm::StringLiteral fewRowsAttr = "kernel.few_rows";
+
 /// A K x N weight in panels: ceil(N / P) x K x P, of bf16 in pairs along K:
 /// ceil(N / P) x ceil(K / 2) x P x 2.
 mlir::RankedTensorType packedWeightType(int64_t k, int64_t n,

@@ -7,11 +7,13 @@
 #include "sparse-opt/Pipelines/Reference.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
@@ -43,6 +45,7 @@ struct Reference::State {
 //===----------------------------------------------------------------------===//
 
 static void buildLoops(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass()); // branches that aren't taken go
   // 1. Weights out of the IR, as in the model itself.
   pm.addPass(createLinalgDecomposeAggregates());
   pm.addPass(createKernelExternalizeWeights());
@@ -63,16 +66,36 @@ static void buildLoops(OpPassManager &pm) {
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
 
+/// Checks go: the caller's inputs are in range. What is computed by kernels for
+/// few rows is computed as for many, and knobs stay as they are.
+static void usePlainForms(ModuleOp module) {
+  SmallVector<scf::IfOp> branches;
+  module.walk([&](Operation *op) {
+    OpBuilder builder(op);
+    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp, kernel::NoteSelectedOp>(
+            op))
+      op->erase();
+    else if (auto knob = dyn_cast<kernel::KnobOp>(op))
+      knob.replaceAllUsesWith(
+          arith::ConstantOp::create(builder, op->getLoc(), knob.getValueAttr())
+              .getResult());
+    else if (auto branch = dyn_cast<scf::IfOp>(op);
+             branch && branch->hasAttr(kernel::fewRowsAttr))
+      branches.push_back(branch);
+  });
+  for (scf::IfOp branch : branches) {
+    OpBuilder builder(branch);
+    branch.getConditionMutable().assign(
+        arith::ConstantIntOp::create(builder, branch.getLoc(), 0, 1));
+  }
+}
+
 static LogicalResult lower(ModuleOp module) {
   module.walk([](func::FuncOp func) {
     func->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                   UnitAttr::get(func.getContext()));
   });
-  // Checks go: the caller's inputs are in range.
-  module.walk([](Operation *op) {
-    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp>(op))
-      op->erase();
-  });
+  usePlainForms(module);
   PassManager pm(module.getContext());
   buildLoops(pm);
   if (failed(pm.run(module)))

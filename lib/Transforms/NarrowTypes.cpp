@@ -30,7 +30,8 @@ struct NarrowTypes : sparse_opt::impl::KernelNarrowTypesBase<NarrowTypes> {
       return signalPassFailure();
     SmallVector<Operation *> regions;
     getOperation().walk([&](Operation *op) {
-      if (isa<kernel::ProductOp, kernel::AttentionOp>(op) &&
+      if (isa<kernel::ProductOp, kernel::AttentionOp, kernel::SelectedProductOp,
+              kernel::SelectedSumOp>(op) &&
           op->getNumResults() == 1)
         regions.push_back(op);
     });
@@ -42,15 +43,18 @@ struct NarrowTypes : sparse_opt::impl::KernelNarrowTypesBase<NarrowTypes> {
     for (Operation *op : regions) {
       OpBuilder builder(op);
       if (auto product = dyn_cast<kernel::ProductOp>(op))
-        narrowOperands(product);
-      else
-        narrowOperands(cast<kernel::AttentionOp>(op), builder);
+        narrowOperands(product.getXMutable(), product.getWeight());
+      else if (auto selected = dyn_cast<kernel::SelectedProductOp>(op))
+        narrowOperands(selected.getXMutable(), selected.getWeight());
+      else if (auto attention = dyn_cast<kernel::AttentionOp>(op))
+        narrowOperands(attention, builder);
     }
     for (Operation *op : llvm::reverse(moved))
       if (op->use_empty())
         op->erase();
     for (Operation *op : regions)
-      narrowResult(op);
+      if (isa<kernel::ProductOp, kernel::AttentionOp>(op))
+        narrowResult(op);
   }
 
 private:
@@ -80,7 +84,14 @@ private:
     WeightNarrower narrower(getOperation());
     for (Operation *op : regions)
       if (auto product = dyn_cast<kernel::ProductOp>(op))
-        narrowWeight(product, narrower);
+        narrowWeight(op, product.getX(), product.getWeight(),
+                     shapeOf(product.getOut())[1], narrower);
+      else if (auto selected = dyn_cast<kernel::SelectedProductOp>(op))
+        narrowWeight(op, selected.getX(), selected.getWeight(),
+                     shapeOf(selected.getWeight())[0], narrower);
+      else if (auto sum = dyn_cast<kernel::SelectedSumOp>(op))
+        narrowWeight(op, sum.getValues(), sum.getWeight(),
+                     shapeOf(sum.getOut())[1], narrower);
     Type type = typeOf(minInt8Elements, 1);
     if (!type)
       return;
@@ -90,28 +101,37 @@ private:
       numTables += narrower.narrowLookups(op, type, minTableBytes);
   }
 
-  void narrowWeight(kernel::ProductOp op, WeightNarrower &narrower) {
-    if (!getElementTypeOrSelf(op.getX().getType()).isF32())
+  static ArrayRef<int64_t> shapeOf(Value value) {
+    return cast<ShapedType>(value.getType()).getShape();
+  }
+
+  /// `n` neurons on the columns of `x`.
+  void narrowWeight(Operation *op, Value x, Value weight, int64_t n,
+                    WeightNarrower &narrower) {
+    if (!getElementTypeOrSelf(x.getType()).isF32())
       return;
-    int64_t k = cast<ShapedType>(op.getX().getType()).getDimSize(1);
-    int64_t n = cast<ShapedType>(op.getOut().getType()).getDimSize(1);
-    Type type = typeOf(k, n);
+    auto narrow = [&](Type type) {
+      if (auto product = dyn_cast<kernel::ProductOp>(op))
+        return narrower.narrowProduct(product, type);
+      return narrower.narrowSelected(op, type);
+    };
+    Type type = typeOf(shapeOf(x)[1], n);
     if (!type)
       return;
     // What can't be int8 is as without it.
-    if (succeeded(narrower.narrowProduct(op, type)) ||
-        (narrowsOperands && succeeded(narrower.narrowProduct(
-                                op, BFloat16Type::get(&getContext())))))
+    if (succeeded(narrow(type)) ||
+        (narrowsOperands &&
+         succeeded(narrow(BFloat16Type::get(&getContext())))))
       ++numWeights;
     else
       ++numOtherWeights;
   }
 
-  void narrowOperands(kernel::ProductOp op) {
-    if (!getElementTypeOrSelf(op.getX().getType()).isF32() ||
-        !op.getWeight().getDefiningOp<arith::ConstantOp>())
+  void narrowOperands(OpOperand &x, Value weight) {
+    if (!getElementTypeOrSelf(x.get().getType()).isF32() ||
+        !weight.getDefiningOp<arith::ConstantOp>())
       return;
-    op.getXMutable().assign(narrowed(op.getX()));
+    x.set(narrowed(x.get()));
     ++numProducts;
   }
 

@@ -211,36 +211,79 @@ const WeightNarrower::Narrow *WeightNarrower::narrowTable(ElementsAttr table,
   return narrow.values ? &narrow : nullptr;
 }
 
+const WeightNarrower::Narrow *WeightNarrower::narrowColumns(ElementsAttr table,
+                                                            Type type) {
+  if (type.isBF16())
+    return narrowTable(table, type);
+  auto [place, isNew] =
+      known.insert({{table, type}, {{}, {}, /*isPacked=*/false}});
+  Narrow &narrow = place->second;
+  if (isNew) {
+    auto shape = cast<ShapedType>(table.getType()).getShape();
+    SmallVector<Neuron> columns;
+    for (int64_t i = 0; i < shape[1]; ++i)
+      columns.push_back({shape[0], {i, shape[1]}, {i, shape[1]}});
+    if (auto made = quantizeAll(
+            table, cast<RankedTensorType>(table.getType()).clone(type),
+            columns))
+      std::tie(narrow.values, narrow.scales) = *made;
+  }
+  return narrow.values ? &narrow : nullptr;
+}
+
 /// epilogue(acc, extras...) -> epilogue(acc * scale, extras..., scale)
-static void scaleSums(kernel::ProductOp op, Value scales) {
-  op.getExtrasMutable().append(scales);
-  Block &body = op.getEpilogue().front();
+static void scaleSums(MutableOperandRange extras, Region &epilogue,
+                      Value scales) {
+  extras.append(scales);
+  Block &body = epilogue.front();
   OpBuilder builder = OpBuilder::atBlockBegin(&body);
-  Value scale = body.addArgument(builder.getF32Type(), op.getLoc());
+  Value scale = body.addArgument(builder.getF32Type(), scales.getLoc());
   Value sum = body.getArgument(0);
-  auto scaled = arith::MulFOp::create(builder, op.getLoc(), sum, scale);
+  auto scaled = arith::MulFOp::create(builder, scales.getLoc(), sum, scale);
   sum.replaceAllUsesExcept(scaled, scaled);
 }
 
-LogicalResult WeightNarrower::narrowProduct(kernel::ProductOp op, Type type) {
-  auto constant = op.getWeight().getDefiningOp<arith::ConstantOp>();
+/// Gives an op the narrow form of the weight that `operand` is.
+LogicalResult
+WeightNarrower::narrow(OpOperand &operand, MutableOperandRange extras,
+                       Region &epilogue,
+                       llvm::function_ref<const Narrow *(ElementsAttr)> make) {
+  auto constant = operand.get().getDefiningOp<arith::ConstantOp>();
   auto weight =
       constant ? dyn_cast<ElementsAttr>(constant.getValue()) : ElementsAttr();
   if (!weight || !weight.getElementType().isF32() || !getConstantData(weight))
     return failure();
-  int64_t n = cast<ShapedType>(op.getOut().getType()).getDimSize(1);
-  const Narrow *narrow = narrowWeight(weight, n, type);
+  const Narrow *narrow = make(weight);
   if (!narrow)
     return failure();
-  OpBuilder builder(op);
-  op.getWeightMutable().assign(
-      arith::ConstantOp::create(builder, op.getLoc(), narrow->values));
+  OpBuilder builder(operand.getOwner());
+  Location loc = operand.getOwner()->getLoc();
+  operand.set(arith::ConstantOp::create(builder, loc, narrow->values));
   if (narrow->scales)
-    scaleSums(op,
-              arith::ConstantOp::create(builder, op.getLoc(), narrow->scales));
+    scaleSums(extras, epilogue,
+              arith::ConstantOp::create(builder, loc, narrow->scales));
   if (constant->use_empty())
     uses.erase(constant);
   return success();
+}
+
+LogicalResult WeightNarrower::narrowProduct(kernel::ProductOp op, Type type) {
+  int64_t n = cast<ShapedType>(op.getOut().getType()).getDimSize(1);
+  return narrow(
+      op.getWeightMutable(), op.getExtrasMutable(), op.getEpilogue(),
+      [&](ElementsAttr weight) { return narrowWeight(weight, n, type); });
+}
+
+LogicalResult WeightNarrower::narrowSelected(Operation *op, Type type) {
+  if (auto product = dyn_cast<kernel::SelectedProductOp>(op))
+    return narrow(product.getWeightMutable(), product.getExtrasMutable(),
+                  product.getEpilogue(), [&](ElementsAttr weight) {
+                    return narrowTable(weight, type);
+                  });
+  auto sum = cast<kernel::SelectedSumOp>(op);
+  return narrow(
+      sum.getWeightMutable(), sum.getExtrasMutable(), sum.getEpilogue(),
+      [&](ElementsAttr weight) { return narrowColumns(weight, type); });
 }
 
 /// The narrow element where `lookup` reads the f32 one, widened.

@@ -22,6 +22,9 @@ public:
   /// constant or, of i8, isn't finite.
   mlir::LogicalResult narrowProduct(kernel::ProductOp op, mlir::Type type);
 
+  /// The same for `kernel.selected_product` and `kernel.selected_sum`.
+  mlir::LogicalResult narrowSelected(mlir::Operation *op, mlir::Type type);
+
   /// Look-ups in `constant` where nothing but look-ups use it: of a weight that
   /// a product has narrowed, and of tables of at least `minBytes`. True when
   /// they read narrow elements now.
@@ -38,6 +41,11 @@ private:
   const Narrow *narrowWeight(mlir::ElementsAttr weight, int64_t n,
                              mlir::Type type);
   const Narrow *narrowTable(mlir::ElementsAttr table, mlir::Type type);
+  const Narrow *narrowColumns(mlir::ElementsAttr table, mlir::Type type);
+  mlir::LogicalResult
+  narrow(mlir::OpOperand &operand, mlir::MutableOperandRange extras,
+         mlir::Region &epilogue,
+         llvm::function_ref<const Narrow *(mlir::ElementsAttr)> make);
 
   llvm::MapVector<Key, Narrow> known;
   ResourceUses uses;

@@ -190,6 +190,7 @@ static void lowerCorrect(ffn::CorrectOp op, Lowering &l) {
     l.b.setInsertionPointToEnd(&region.front());
     scf::YieldOp::create(l.b, l.loc, correct(l, c).value);
   };
+  branch->setAttr(kernel::fewRowsAttr, l.b.getUnitAttr());
   fill(branch.getThenRegion(), correctFewRows);
   fill(branch.getElseRegion(), correctManyRows);
   l.set(op.getY(), {branch.getResult(0), shape, c.x.elementType});

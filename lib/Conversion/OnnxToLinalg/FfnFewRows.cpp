@@ -11,20 +11,22 @@ using namespace mlir;
 using namespace sparse_opt;
 using namespace sparse_opt::lowering;
 
+/// Rows of as many elements need no padding, whatever type they become.
+constexpr int64_t wholeLine = 64;
+
 /// A constant f32 matrix that is stored as selected ops read it.
 static bool isNeuronMajor(Tensor weight) {
   auto type = dyn_cast<RankedTensorType>(weight.value.getType());
   return type && type.hasStaticShape() && type.getElementType().isF32() &&
-         weight.value.getDefiningOp<arith::ConstantOp>() &&
-         type == kernel::neuronMajorType(type.getDimSize(0), type.getDimSize(1),
-                                         type.getElementType());
+         type.getDimSize(1) % wholeLine == 0 &&
+         weight.value.getDefiningOp<arith::ConstantOp>();
 }
 
 bool lowering::fitsKernels(Correction &c) {
   ffn::CorrectOp op = c.op;
   auto divides = [&](Value weight) { // transposed it has no padding
     auto type = cast<RankedTensorType>(weight.getType());
-    return type.hasStaticShape() && type.getDimSize(0) % 16 == 0 &&
+    return type.hasStaticShape() && type.getDimSize(0) % wholeLine == 0 &&
            weight.getDefiningOp<onnx::ConstantOp>();
   };
   return c.x.elementType.isF32() && c.select.getRule() != ffn::Rule::All &&
