@@ -28,6 +28,11 @@ inline int64_t panelColumnsOf(mlir::Type element) {
 /// An scf.if that takes the same values from kernels for few rows, or else from
 /// plain code, which always may be taken.
 constexpr llvm::StringLiteral fewRowsAttr = "kernel.few_rows";
+/// Lists of the module: `{name, value}` of each kernel.knob, and `{name,
+/// groups}` of each block of kernel.note_rows. The runtime knows both by their
+/// positions.
+constexpr llvm::StringLiteral knobsAttr = "kernel.knobs",
+                              blocksAttr = "kernel.blocks";
 
 /// A K x N weight in panels: ceil(N / P) x K x P, of bf16 in pairs along K:
 /// ceil(N / P) x ceil(K / 2) x P x 2.

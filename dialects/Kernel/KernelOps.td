@@ -189,18 +189,18 @@ def KnobOp : KernelOp<"knob", [Pure]> {
   let assemblyFormat = "$knob_name `=` $value attr-dict";
 }
 
-def NoteSelectedOp : KernelOp<"note_selected", [
+def NoteRowsOp : KernelOp<"note_rows", [
     MemoryEffects<[MemRead, MemWrite]>]> {
-  let summary = "counts rows and computed neurons of a block, for telemetry";
+  let summary = "counts rows of a compressed block, for telemetry";
   let description = [{
-    Adds `rows`, and `rows` times the share `count / groups` of the neurons, to
-    the instance's counters of the block of this name. With no `count` the rows
-    were computed whole.
+    Adds to the counters that the instance has for the block of this name:
+    `rows`, and for each `selected` groups of neurons that were computed, of
+    `groups`. Without `selected` the rows were computed whole.
   }];
   let arguments = (ins StrAttr:$block_name, Index:$rows,
-                       Optional<AnyShaped>:$count, I64Attr:$groups);
+                       Optional<Index>:$selected, I64Attr:$groups);
   let assemblyFormat = [{
-    $block_name $rows (`selected` $count^ `:` type($count))? `of` $groups attr-dict
+    $block_name $rows (`selected` $selected^)? `of` $groups attr-dict
   }];
 }
 

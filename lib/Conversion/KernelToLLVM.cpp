@@ -6,6 +6,7 @@
 // are checked before anything else, and a function ends when they don't fit:
 // its loops would leave their buffers. Ordinary --convert-to-llvm does the
 // rest.
+#include "KernelCall.h"
 #include "MemRefPacking.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -26,7 +27,7 @@ namespace sparse_opt {
 using namespace mlir;
 using namespace sparse_opt;
 
-namespace {
+namespace sparse_opt {
 Type pointerType(Builder &builder) {
   return LLVM::LLVMPointerType::get(builder.getContext());
 }
@@ -46,13 +47,15 @@ Value toIndex(OpBuilder &builder, Location loc, Value value) {
                                     value);
 }
 
-/// The argument of `func` that holds the so_call, or null.
 Value callOf(func::FuncOp func) {
   for (BlockArgument argument : func.getArguments())
     if (func.getArgAttr(argument.getArgNumber(), "kernel.call"))
       return argument;
   return Value();
 }
+} // namespace sparse_opt
+
+namespace {
 
 /// Every captured word takes eight bytes of the record.
 constexpr int64_t wordBytes = 8;
@@ -62,6 +65,8 @@ struct ConvertKernelToLLVM
   void runOnOperation() override {
     for (auto func : getOperation().getOps<func::FuncOp>())
       checkSizesFirst(func);
+    if (failed(convertKnobsAndCounts(getOperation())))
+      return signalPassFailure();
     SmallVector<kernel::LaunchOp> launches;
     SmallVector<Operation *> checks;
     getOperation().walk([&](Operation *op) {

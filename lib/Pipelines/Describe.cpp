@@ -74,12 +74,31 @@ public:
       if (!describe(output, attrs, /*isInput=*/false, result.outputs))
         return std::nullopt;
     }
+    describeCompressed();
     return std::move(result);
   }
 
 private:
   func::FuncOp main;
   ModelDescription result;
+
+  /// Knobs and counted blocks, as --convert-onnx-to-linalg has numbered them.
+  void describeCompressed() {
+    auto module = main->getParentOfType<ModuleOp>();
+    auto each = [&](StringRef name, auto add) {
+      if (auto list = module->getAttrOfType<ArrayAttr>(name))
+        for (auto entry : list.getAsRange<DictionaryAttr>())
+          add(entry.getAs<StringAttr>("name").str(), entry);
+    };
+    each(kernel::knobsAttr, [&](std::string name, DictionaryAttr entry) {
+      result.knobs.push_back(
+          {name, entry.getAs<FloatAttr>("value").getValueAsDouble()});
+    });
+    each(kernel::blocksAttr, [&](std::string name, DictionaryAttr entry) {
+      result.blocks.push_back(
+          {name, uint64_t(entry.getAs<IntegerAttr>("groups").getInt())});
+    });
+  }
 
   /// The length before a run is the only symbol that is an argument yet; the
   /// room is the size along the axis.

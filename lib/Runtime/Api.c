@@ -76,35 +76,6 @@ static uint32_t instance_threads(const sparse_opt_instance *instance) {
   return instance ? instance->threads : 0;
 }
 
-/* Dense models have nothing to adjust. */
-static sparse_opt_status no_knob(sparse_opt_instance *instance,
-                                 const char *name) {
-  if (!instance || !name)
-    return null_argument(instance ? "name" : "instance");
-  return so_fail(SPARSE_OPT_UNKNOWN_NAME, "the model has no knob \"%s\"", name);
-}
-
-static sparse_opt_status knob_get(sparse_opt_instance *instance,
-                                  const char *name, double *value) {
-  (void)value;
-  return no_knob(instance, name);
-}
-
-static sparse_opt_status knob_set(sparse_opt_instance *instance,
-                                  const char *name, double value) {
-  (void)value;
-  return no_knob(instance, name);
-}
-
-static sparse_opt_status telemetry(sparse_opt_instance *instance,
-                                   sparse_opt_block_stats *stats,
-                                   uint32_t capacity, uint32_t *count) {
-  if (!instance || !count || (capacity && !stats))
-    return null_argument(!instance ? "instance" : !count ? "count" : "stats");
-  *count = 0; /* no sparse blocks in a dense model */
-  return SPARSE_OPT_OK;
-}
-
 const sparse_opt_api *so_runtime_bind(const so_model *model,
                                       sparse_opt_api *storage) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -127,9 +98,9 @@ const sparse_opt_api *so_runtime_bind(const so_model *model,
                                 .instance_threads = instance_threads,
                                 .output_shapes = so_output_shapes,
                                 .run = so_run,
-                                .knob_get = knob_get,
-                                .knob_set = knob_set,
-                                .telemetry = telemetry,
+                                .knob_get = so_knob_get,
+                                .knob_set = so_knob_set,
+                                .telemetry = so_telemetry,
                                 .profile_enable = so_profile_enable,
                                 .profile = so_profile_read,
                                 .states = states,

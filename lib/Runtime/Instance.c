@@ -88,13 +88,6 @@ static sparse_opt_status read_options(const sparse_opt_options *given,
                    given->size);
   memcpy(options, given,
          given->size < sizeof(*options) ? given->size : sizeof(*options));
-  if (options->num_knobs && (!options->knobs || !options->knobs[0].name))
-    return so_fail(SPARSE_OPT_INVALID_ARGUMENT,
-                   "options.knobs has no names for its %u knobs",
-                   options->num_knobs);
-  if (options->num_knobs)
-    return so_fail(SPARSE_OPT_UNKNOWN_NAME, "the model has no knob \"%s\"",
-                   options->knobs[0].name);
   if (options->pool && options->pool->abi != SO_MODEL_ABI)
     return so_fail(SPARSE_OPT_INVALID_ARGUMENT,
                    "the thread pool is of another version of sparse-opt");
@@ -152,7 +145,8 @@ static bool allocate_scratch(sparse_opt_instance *instance) {
   instance->bound_dim = calloc(symbols, sizeof(uint32_t));
   bool complete = instance->given && instance->inputs && instance->outputs &&
                   instance->owned && instance->symbols && instance->bound_by &&
-                  instance->bound_dim && so_states_allocate(instance);
+                  instance->bound_dim && so_states_allocate(instance) &&
+                  so_knobs_allocate(instance);
   for (uint32_t i = 0; i < SO_MAX_PLANS; ++i) {
     instance->plans[i].symbols = calloc(symbols, sizeof(int64_t));
     instance->plans[i].dims = calloc(dims, sizeof(int64_t));
@@ -179,7 +173,9 @@ static sparse_opt_status set_up(sparse_opt_instance *instance,
     return SPARSE_OPT_UNSUPPORTED_CPU;
   if (!allocate_scratch(instance))
     return so_fail(SPARSE_OPT_OUT_OF_MEMORY, "no memory for an instance");
-  status = so_weights_open(instance->model, &instance->weights);
+  status = so_knobs_set_all(instance, options.knobs, options.num_knobs);
+  if (!status)
+    status = so_weights_open(instance->model, &instance->weights);
   return status ? status : attach_pool(instance, &options);
 }
 
@@ -216,6 +212,8 @@ sparse_opt_status so_instance_fork(sparse_opt_instance *instance,
   if (status)
     return status;
   copy->variant = instance->variant;
+  memcpy(copy->knobs, instance->knobs,
+         instance->model->num_knobs * sizeof(float));
   copy->pool_users = instance->pool_users;
   if (copy->pool_users)
     __atomic_add_fetch(copy->pool_users, 1, __ATOMIC_RELAXED);
@@ -244,6 +242,7 @@ void so_instance_destroy(sparse_opt_instance *instance) {
     return;
   release_pool(instance);
   so_states_release(instance);
+  so_knobs_release(instance);
   so_weights_close(instance->model, instance->weights);
   for (uint32_t i = 0; instance->owned && i < instance->model->num_outputs; ++i)
     so_buffer_release(&instance->owned[i]);

@@ -124,6 +124,8 @@ struct sparse_opt_instance {
   so_buffer arena;
   so_buffer *owned; /* outputs the caller gave no buffer for */
   so_profile profile;
+  float *knobs;            /* one per knob of the model */
+  so_block_counts *blocks; /* one per compressed block */
 };
 sparse_opt_status so_instance_create(const so_model *model,
                                      const sparse_opt_options *options,
@@ -131,6 +133,21 @@ sparse_opt_status so_instance_create(const so_model *model,
 void so_instance_destroy(sparse_opt_instance *instance);
 sparse_opt_status so_instance_fork(sparse_opt_instance *instance,
                                    sparse_opt_instance **copy);
+
+/* Knobs.c */
+
+bool so_knobs_allocate(sparse_opt_instance *instance);
+void so_knobs_release(sparse_opt_instance *instance);
+sparse_opt_status so_knobs_set_all(sparse_opt_instance *instance,
+                                   const sparse_opt_knob *knobs,
+                                   uint32_t count);
+sparse_opt_status so_knob_get(sparse_opt_instance *instance, const char *name,
+                              double *value);
+sparse_opt_status so_knob_set(sparse_opt_instance *instance, const char *name,
+                              double value);
+sparse_opt_status so_telemetry(sparse_opt_instance *instance,
+                               sparse_opt_block_stats *stats, uint32_t capacity,
+                               uint32_t *count);
 
 /* Weights.c */
 

@@ -193,7 +193,9 @@ static sparse_opt_status call_model(sparse_opt_instance *instance) {
                   .threads = instance->threads,
                   .parallel = so_parallel,
                   .runtime = instance,
-                  .states = instance->states.data};
+                  .states = instance->states.data,
+                  .knobs = instance->knobs,
+                  .blocks = instance->blocks};
   instance->pool->prepare(instance->pool);
   uint32_t control = _mm_getcsr();
   _mm_setcsr(0x1f80);

@@ -16,7 +16,7 @@ namespace {
 
 // The types below are laid out like the C structs; their sizes were counted.
 static_assert(sizeof(so_tensor) == 32 && sizeof(so_variant) == 32 &&
-                  sizeof(so_model) == 128,
+                  sizeof(so_model) == 152,
               "ModelAbi.h changed: change the descriptor with it");
 
 class DescriptorBuilder {
@@ -107,7 +107,7 @@ Constant *DescriptorBuilder::variant(const VariantCode &variant) {
 Constant *DescriptorBuilder::model(const ModelDescription &description,
                                    ArrayRef<VariantCode> variants,
                                    const WeightsPlace &place, StringRef entry) {
-  SmallVector<Constant *> symbols, code, axes;
+  SmallVector<Constant *> symbols, code, axes, knobs, blocks;
   std::vector<TensorDescription> states;
   for (const std::string &symbol : description.symbols)
     symbols.push_back(text(symbol));
@@ -117,6 +117,12 @@ Constant *DescriptorBuilder::model(const ModelDescription &description,
     states.push_back(state.tensor);
     axes.push_back(number(i32, state.axis));
   }
+  for (const KnobDescription &knob : description.knobs)
+    knobs.push_back(
+        record({text(knob.name),
+                ConstantFP::get(Type::getDoubleTy(context), knob.value)}));
+  for (const BlockDescription &block : description.blocks)
+    blocks.push_back(record({text(block.name), number(i64, block.groups)}));
   Constant *weights = null();
   if (place.size && place.file.empty()) {
     auto *symbol = new GlobalVariable(module, Type::getInt8Ty(context), true,
@@ -145,7 +151,11 @@ Constant *DescriptorBuilder::model(const ModelDescription &description,
                  number(i32, description.capacitySymbol),
                  number(i32, 0),
                  tensors(states),
-                 array(axes)});
+                 array(axes),
+                 number(i32, knobs.size()),
+                 number(i32, blocks.size()),
+                 array(knobs),
+                 array(blocks)});
 }
 
 /// const sparse_opt_api *entry() { return so_runtime_bind(&model, &storage); }

@@ -91,7 +91,7 @@ func::FuncOp cloneForDims(func::FuncOp main) {
   clone.setName("kernel_output_dims");
   clone.setPrivate();
   clone.walk([](Operation *op) {
-    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp>(op))
+    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp, kernel::NoteRowsOp>(op))
       op->erase();
   });
   Operation *ret = clone.front().getTerminator();

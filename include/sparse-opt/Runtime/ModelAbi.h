@@ -13,11 +13,17 @@
 extern "C" {
 #endif
 
-#define SO_MODEL_ABI 1
+#define SO_MODEL_ABI 2
 
 /* Runs body(ctx, begin, end, thread) over ranges that partition [0, n);
  * 0 <= thread < threads, each thread index in at most one body at a time. */
 typedef void (*so_body)(void *ctx, int64_t begin, int64_t end, int64_t thread);
+
+/* What one compressed block has done. */
+typedef struct so_block_counts {
+  uint64_t rows, whole; /* rows, and those computed with all neurons */
+  uint64_t selected;    /* groups of neurons, over the other rows */
+} so_block_counts;
 
 /* One call of `run`. All pointers stay valid until it returns. */
 typedef struct so_call {
@@ -35,12 +41,14 @@ typedef struct so_call {
   /* First error of the call; `message` is a string of the model. */
   const char *error_message; /* NULL while there is none */
   int64_t error_value, error_bound;
-  int64_t error_is_sizes; /* the two are sizes that don't fit, not an
-                             index and its bound */
-  void *runtime;          /* the runtime's own */
-  int64_t launch;         /* the number of the launch that calls
-                             `parallel`, for profiles */
-  void *const *states;    /* row-major, `capacity` long, one per state */
+  int64_t error_is_sizes;  /* the two are sizes that don't fit, not an
+                              index and its bound */
+  void *runtime;           /* the runtime's own */
+  int64_t launch;          /* the number of the launch that calls
+                              `parallel`, for profiles */
+  void *const *states;     /* row-major, `capacity` long, one per state */
+  const float *knobs;      /* one per knob */
+  so_block_counts *blocks; /* one per block */
 } so_call;
 
 /* Output dims (flattened over outputs), behind them the states' length after
@@ -74,6 +82,17 @@ typedef struct so_tensor {
   const char *const *dim_names; /* symbol or polynomial; NULL when static */
 } so_tensor;
 
+/* A number that callers may set, and what it is before. */
+typedef struct so_knob {
+  const char *name;
+  double value;
+} so_knob;
+
+typedef struct so_block {
+  const char *name;
+  uint64_t groups; /* of neurons */
+} so_block;
+
 typedef struct so_model {
   uint32_t size, abi;   /* sizeof(so_model), SO_MODEL_ABI */
   const char *manifest; /* JSON: versions, flags, blocks, errors */
@@ -91,6 +110,9 @@ typedef struct so_model {
   uint32_t num_states, length_symbol, capacity_symbol, reserved;
   const so_tensor *states;
   const int32_t *state_axes;
+  uint32_t num_knobs, num_blocks; /* of compressed blocks */
+  const so_knob *knobs;
+  const so_block *blocks;
 } so_model;
 
 #ifdef __cplusplus

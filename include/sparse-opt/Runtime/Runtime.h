@@ -87,7 +87,10 @@ typedef struct sparse_opt_knob {
   double value;
 } sparse_opt_knob;
 
-/* What one sparse block has seen since the instance was created. */
+/* What one sparse block has seen since the instance was created: rows, those
+ * of them that took all neurons (many rows at a time do), and the share of the
+ * neurons that the others took (0 when there were none; rows computed together
+ * take what any of them needs). */
 typedef struct sparse_opt_block_stats {
   const char *block;
   uint64_t rows, fallbacks;

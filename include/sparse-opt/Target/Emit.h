@@ -42,10 +42,23 @@ struct StateDescription {
   int32_t axis; // along which it grows
 };
 
+struct KnobDescription {
+  std::string name;
+  double value; // until it is set
+};
+
+/// A compressed FFN block, whose rows are counted.
+struct BlockDescription {
+  std::string name;
+  uint64_t groups; // of neurons
+};
+
 /// What the runtime must know about a model, whatever its targets.
 struct ModelDescription {
   std::vector<TensorDescription> inputs, outputs;
   std::vector<StateDescription> states;
+  std::vector<KnobDescription> knobs;
+  std::vector<BlockDescription> blocks;
   std::vector<std::string> symbols; // in the order of so_call.symbols
   uint32_t lengthSymbol = 0, capacitySymbol = 0; // of the states
   std::string manifest;                          // JSON, see Manifest.h

@@ -130,7 +130,16 @@ static Tensor projectNeurons(Lowering &l, Tensor x, const Projection &to) {
   });
 }
 
+void lowering::noteRows(Lowering &l, Correction &c, Value rows,
+                        Value selected) {
+  if (StringAttr name = c.op.getBlockNameAttr())
+    kernel::NoteRowsOp::create(l.b, l.loc, name, rows, selected,
+                               l.b.getI64IntegerAttr(c.neurons()));
+}
+
 static Tensor correctManyRows(Lowering &l, Correction &c) {
+  Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
+  noteRows(l, c, l.index(rows), /*selected=*/{});
   Operands operands(l);
   int act = operands.add(c.act ? *c.act
                                : projectNeurons(l, c.x, actProjection(l, c)));

@@ -120,6 +120,11 @@ private:
              value = value ? s.mul(value, v[up]) : v[up];
            return {kept, value ? value : s.constant(f32(), 1)};
          });
+    Value number =
+        tensor::ExtractOp::create(l.b, l.loc, op.getResult(1), ValueRange());
+    noteRows(
+        l, c, l.index(rows),
+        arith::IndexCastOp::create(l.b, l.loc, l.b.getIndexType(), number));
     return {op.getResult(0), op.getResult(1), op.getResult(2)};
   }
 

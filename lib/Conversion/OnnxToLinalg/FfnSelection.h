@@ -71,6 +71,9 @@ Projection upProjection(Lowering &l, Correction &c);
 bool fitsKernels(Correction &c);
 /// The most rows that those are for.
 constexpr int64_t fewRows = 16;
+/// Tells the telemetry of rows that were computed, whole without `selected`.
+void noteRows(Lowering &l, Correction &c, mlir::Value rows,
+              mlir::Value selected);
 /// The correction of few rows, by kernels that read the selected neurons'
 /// weights alone.
 Tensor correctFewRows(Lowering &l, Correction &c);

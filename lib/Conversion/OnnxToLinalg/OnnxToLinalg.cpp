@@ -198,6 +198,31 @@ static LogicalResult lowerFunction(func::FuncOp function) {
   return success();
 }
 
+/// Lists knobs and counted blocks, each name once.
+static void numberNames(ModuleOp module) {
+  Builder b(module.getContext());
+  SmallVector<Attribute> knobs, blocks;
+  llvm::SmallPtrSet<Attribute, 16> knownKnobs, knownBlocks;
+  auto entry = [&](StringAttr name, StringRef key, Attribute value) {
+    return b.getDictionaryAttr(
+        {b.getNamedAttr("name", name), b.getNamedAttr(key, value)});
+  };
+  module.walk([&](Operation *op) {
+    if (auto knob = dyn_cast<kernel::KnobOp>(op);
+        knob && knownKnobs.insert(knob.getKnobNameAttr()).second)
+      knobs.push_back(
+          entry(knob.getKnobNameAttr(), "value", knob.getValueAttr()));
+    else if (auto note = dyn_cast<kernel::NoteRowsOp>(op);
+             note && knownBlocks.insert(note.getBlockNameAttr()).second)
+      blocks.push_back(
+          entry(note.getBlockNameAttr(), "groups", note.getGroupsAttr()));
+  });
+  if (!knobs.empty())
+    module->setAttr(kernel::knobsAttr, b.getArrayAttr(knobs));
+  if (!blocks.empty())
+    module->setAttr(kernel::blocksAttr, b.getArrayAttr(blocks));
+}
+
 /// Nothing of the earlier stages is left.
 static LogicalResult checkStage(Operation *module) {
   ConversionTarget target(*module->getContext());
@@ -222,6 +247,7 @@ struct ConvertOnnxToLinalg
       if (failed(lowerFunction(function)))
         return signalPassFailure();
     }
+    numberNames(getOperation());
     if (failed(checkStage(getOperation())))
       signalPassFailure();
   }
