@@ -32,7 +32,7 @@ struct Buffer {
   memref::AllocOp op;
   scf::ParallelOp loop; // the outermost around it, or null
   DimExpr bytes;        // for one thread
-  unsigned begin, end;  // uses: ops of the function's block, both inclusive
+  unsigned begin, end;  // of its uses on the timeline, both inclusive
   unsigned slot = 0;
 };
 
@@ -41,19 +41,27 @@ struct Slot {
   unsigned end; // of the buffer that was last put here
 };
 
-/// Positions of ops in the function's one block.
+/// Positions of ops in the function's one block, with the blocks of its
+/// branches in between: what one branch needs another may overwrite.
 class Timeline {
 public:
-  explicit Timeline(Block &block) : block(block) {
-    for (auto [i, op] : llvm::enumerate(block))
-      position[&op] = i;
-  }
+  explicit Timeline(Block &block) { add(block); }
   unsigned at(Operation *op) const {
-    return position.lookup(block.findAncestorOpInBlock(*op));
+    auto found = position.find(op);
+    return found == position.end() ? at(op->getParentOp()) : found->second;
   }
 
 private:
-  Block &block;
+  void add(Block &block) {
+    for (Operation &op : block) {
+      position.try_emplace(&op, position.size());
+      if (isa<scf::IfOp>(op))
+        for (Region &region : op.getRegions())
+          for (Block &branch : region)
+            add(branch);
+    }
+  }
+
   DenseMap<Operation *, unsigned> position;
 };
 

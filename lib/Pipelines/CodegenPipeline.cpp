@@ -21,6 +21,8 @@ using namespace mlir;
 /// One-shot bufferisation; @main has no tensors at its boundary any more.
 static void addBufferization(OpPassManager &pm) {
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  // Branches then agree on the layout of what they make.
+  pm.addPass(bufferization::createEmptyTensorToAllocTensorPass());
   bufferization::OneShotBufferizePassOptions options;
   options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));

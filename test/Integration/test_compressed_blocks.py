@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compressed FFN blocks, written as IR, run and compared to their definition.
+
+Every selector and surrogate, plain and gated, for few rows (kernels that read
+the selected neurons alone) and many (masks), on every instruction set that this
+machine has, with any number of threads.
+"""
+import itertools
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import numpy
+
+import sparse_opt
+
+WIDTH, NEURONS = 64, 192
+ROWS = (1, 2, 7, 16, 17, 40)
+RANDOM = numpy.random.default_rng(5)
+
+
+def weight(*shape):
+    return (RANDOM.standard_normal(shape) * 0.2).astype(numpy.float32)
+
+
+WEIGHTS = {
+    "gate": weight(WIDTH, NEURONS), "up": weight(WIDTH, NEURONS), "down": weight(NEURONS, WIDTH),
+    "bias": weight(NEURONS), "centre": weight(NEURONS), "norm": abs(weight(NEURONS)),
+    "folded": weight(WIDTH, WIDTH), "offset": weight(WIDTH),
+}
+F32_ROWS, HIDDEN = f"tensor<?x{WIDTH}xf32>", f"tensor<?x{NEURONS}xf32>"
+
+
+def type_of(name):
+    return "tensor<" + "x".join(map(str, WEIGHTS[name].shape)) + "xf32>"
+
+
+def relu(z):
+    return numpy.maximum(z, 0)
+
+
+def silu(z):
+    return z / (1 + numpy.exp(-z))
+
+
+class Block:
+    """One block as IR and as numpy: y, and which neurons it keeps."""
+
+    def __init__(self, select, act="silu", gated=True, bias=False, minus=False, known=True,
+                 known_up=False, group=1, threshold=0.1):
+        self.select, self.act, self.gated = select, act, gated
+        self.bias, self.minus, self.known = bias, minus, known
+        self.known_up, self.group, self.threshold = known_up, group, threshold
+
+    def text(self):
+        first = "gate" if self.gated else "up"
+        lines = [f"%{name} = onnx.constant dense_resource<{name}> : {type_of(name)}"
+                 for name in WEIGHTS]
+        bias, bias_type = (", %bias", f", {type_of('bias')}") if self.bias else ("", "")
+        selection = f"!ffn.selection<{NEURONS}, group = {self.group}>"
+        lines += [f'%t = ffn.knob "b.threshold" = {self.threshold:e}',
+                  f"%g = ffn.score exact <{self.act}> %x(%{first}{bias}) : "
+                  f"({F32_ROWS}, {type_of(first)}{bias_type}) -> {HIDDEN}",
+                  f"%u = ffn.score exact <identity> %x(%up) : ({F32_ROWS}, {type_of('up')}) -> {HIDDEN}"]
+        operands = {
+            "all": ("all", []),
+            "nonzero": ("nonzero(%g)", [HIDDEN]),
+            "gate": ("magnitude(%g) above(%t)", [HIDDEN, "f32"]),
+            "centred": ("magnitude(%g) minus(%centre) weight(%norm) above(%t)",
+                        [HIDDEN, type_of("centre"), type_of("norm"), "f32"]),
+            "product": ("magnitude(%g, %u) minus(%centre) weight(%norm) above(%t)",
+                        [HIDDEN, HIDDEN, type_of("centre"), type_of("norm"), "f32"]),
+        }[self.select]
+        lines.append(f"%s = ffn.select {operands[0]} : ({', '.join(operands[1])}) -> {selection}")
+        parts = [f"ffn.correct <{self.act}> %x, %s"]
+        types = [F32_ROWS, selection]
+        if self.known:
+            parts.append("known(%g, %u)" if self.known_up else "known(%g)")
+            types += [HIDDEN] * (2 if self.known_up else 1)
+        if self.gated:
+            parts += [f"gate(%gate{bias}) up(%up)"]
+            types += [type_of("gate")] + [type_of("bias")] * self.bias + [type_of("up")]
+        else:
+            parts += [f"up(%up{bias})"]
+            types += [type_of("up")] + [type_of("bias")] * self.bias
+        parts.append("down(%down)")
+        types.append(type_of("down"))
+        if self.minus:
+            parts.append("minus(%centre)")
+            types.append(type_of("centre"))
+        lines += [f'%c = {" ".join(parts)} {{block_name = "b"}} : ({", ".join(types)}) -> {F32_ROWS}',
+                  f"%l = ffn.linear %x folded(%folded) offset(%offset) : ({F32_ROWS}, "
+                  f"{type_of('folded')}, {type_of('offset')}) -> {F32_ROWS}",
+                  f"%y = arith.addf %l, %c : {F32_ROWS}", f"return %y : {F32_ROWS}"]
+        dims = f'onnx.dims = ["n", "{WIDTH}"]'
+        blobs = ",\n".join(f'{name}: "0x40000000{array.tobytes().hex().upper()}"'
+                           for name, array in WEIGHTS.items())
+        return (f'func.func @main(%x: {F32_ROWS} {{onnx.name = "x", {dims}}}) -> '
+                f'({F32_ROWS} {{onnx.name = "y", {dims}}}) {{\n  ' + "\n  ".join(lines) +
+                "\n}\n{-#\n dialect_resources: { builtin: {\n" + blobs + "\n} }\n#-}\n")
+
+    def run(self, x, threshold):
+        """In f64; the second result is False where rounding could decide."""
+        w = {name: array.astype(numpy.float64) for name, array in WEIGHTS.items()}
+        x = x.astype(numpy.float64)
+        z = x @ (w["gate"] if self.gated else w["up"]) + (w["bias"] if self.bias else 0)
+        act = (relu if self.act == "relu" else silu)(z)
+        up = x @ w["up"]
+        minus = w["centre"] if self.minus else 0
+        score = {"all": None, "nonzero": act, "gate": act,
+                 "centred": (act - w["centre"]) * w["norm"],
+                 "product": (act - w["centre"]) * up * w["norm"]}[self.select]
+        if self.select == "all":
+            keep, sure = numpy.ones_like(z, bool), True
+        elif self.select == "nonzero":
+            keep, sure = score != 0, abs(z).min() > 1e-5
+        else:
+            keep = abs(score) > threshold
+            sure = abs(abs(score) - threshold).min() > 1e-6
+        keep = keep.reshape(len(x), -1, self.group).any(-1).repeat(self.group, 1)
+        hidden = numpy.where(keep, (act - minus) * (up if self.gated else 1), 0)
+        return hidden @ w["down"] + x @ w["folded"] + w["offset"], keep, sure
+
+
+BLOCKS = {
+    "relu": Block("nonzero", act="relu", gated=False, bias=True),
+    "relu gate": Block("nonzero", act="relu", bias=True),
+    "relu gate in groups": Block("nonzero", act="relu", group=16),
+    "gate": Block("gate", minus=True),
+    "centred": Block("centred", minus=True, bias=True, threshold=0.03),
+    "plain": Block("centred", gated=False, minus=True, bias=True, threshold=0.03),
+    "product": Block("product", minus=True, known_up=True, threshold=0.02),
+    "nothing known": Block("gate", known=False, bias=True, minus=True),
+    "nothing known, plain": Block("gate", known=False, gated=False, bias=True, minus=True),
+    "in groups": Block("gate", minus=True, group=16, threshold=0.6),
+    "all": Block("all", minus=True, bias=True),
+}
+
+
+class CompressedBlocksTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.temporary.cleanup)
+
+    def compile(self, block, *flags):
+        folder = pathlib.Path(self.temporary.name)
+        number = len(list(folder.iterdir()))  # one loaded stays under its name
+        source, path = folder / f"{number}.mlir", folder / f"{number}.so"
+        source.write_text(block.text())
+        subprocess.run([os.environ["SPARSE_OPT"], "compile", source, "-o", path, *flags],
+                       check=True, stdout=subprocess.DEVNULL)
+        return path
+
+    def targets(self, path):
+        for isa in ("x86-64-v3", "x86-64-v4", "x86-64-v4-bf16", "sapphirerapids"):
+            os.environ["SPARSE_OPT_ISA"] = isa
+            self.addCleanup(os.environ.pop, "SPARSE_OPT_ISA", None)
+            try:
+                sparse_opt.load(path, threads=1)
+            except (sparse_opt.SparseOptError, ValueError):
+                continue
+            yield isa
+        del os.environ["SPARSE_OPT_ISA"]
+
+    def check(self, path, block, tolerance, thresholds):
+        compared, isas = 0, list(self.targets(path))
+        self.assertTrue(isas)
+        for isa, threshold in itertools.product(isas, thresholds):
+            os.environ["SPARSE_OPT_ISA"] = isa
+            models = [sparse_opt.load(path, threads=n) for n in (1, 2, 3, 4)]
+            for model in models:
+                if block.select not in ("nonzero", "all"):
+                    model.set_knob("b.threshold", threshold)
+            for rows in ROWS:
+                x = RANDOM.standard_normal((rows, WIDTH)).astype(numpy.float32)
+                results = [model.run(None, {"x": x})[0] for model in models]
+                for other in results[1:]:
+                    numpy.testing.assert_array_equal(results[0], other)
+                expected, keep, sure = block.run(x, threshold)
+                if not sure and tolerance < 1e-3:
+                    continue
+                compared += 1
+                error = abs(results[0] - expected).max() / abs(expected).max()
+                self.assertLess(error, tolerance, f"{isa}, {rows} rows, above {threshold}")
+        del os.environ["SPARSE_OPT_ISA"]
+        self.assertGreater(compared, len(ROWS) * len(thresholds) // 2)
+
+    def test_values(self):
+        for name, block in BLOCKS.items():
+            with self.subTest(name):
+                self.check(self.compile(block), block, 1e-5,
+                           (block.threshold, 0.0, 1e9))
+
+    def test_narrow_types(self):
+        """Thresholds apart: what rounding selects otherwise is near them."""
+        for name in ("relu gate", "centred"):
+            for flags in (["--dtype=bf16"], ["--weight-type=bf16"]):
+                with self.subTest(name, flags=flags):
+                    block = BLOCKS[name]
+                    self.check(self.compile(block, "--max-error=rel:0.1", *flags), block, 2e-2,
+                               (0.0,))
+
+    def test_zero_threshold_is_all(self):
+        """Zero surrogate: what is skipped adds nothing, to the last bit."""
+        relu_only = Block("nonzero", act="relu", bias=True)
+        everything = Block("gate", act="relu", bias=True)
+        paths = self.compile(relu_only), self.compile(everything)
+        skipping, computing = (sparse_opt.load(path, threads=2) for path in paths)
+        computing.set_knob("b.threshold", -1.0)
+        for rows in ROWS:
+            x = RANDOM.standard_normal((rows, WIDTH)).astype(numpy.float32)
+            numpy.testing.assert_array_equal(skipping.run(None, {"x": x})[0],
+                                             computing.run(None, {"x": x})[0])
+        self.assertEqual(computing.telemetry()[0]["density"], 1)
+        self.assertLess(skipping.telemetry()[0]["density"], 1)
+
+    def test_telemetry_counts_what_was_kept(self):
+        block = BLOCKS["gate"]
+        model = sparse_opt.load(self.compile(block), threads=1)
+        self.assertEqual(model.telemetry(),
+                         [{"block": "b", "rows": 0, "fallbacks": 0, "density": 0}])
+        kept = 0
+        for _ in range(5):
+            x = RANDOM.standard_normal((1, WIDTH)).astype(numpy.float32)
+            model.run(None, {"x": x})
+            kept += block.run(x, block.threshold)[1].mean()
+        model.run(None, {"x": RANDOM.standard_normal((20, WIDTH)).astype(numpy.float32)})
+        stats, = model.telemetry()
+        self.assertEqual((stats["rows"], stats["fallbacks"]), (25, 20))
+        self.assertAlmostEqual(stats["density"], kept / 5, delta=0.01)
+
+    def test_knobs(self):
+        path = self.compile(BLOCKS["gate"])
+        model = sparse_opt.load(path, knobs={"b.threshold": 0.25})
+        self.assertEqual(model.get_knob("b.threshold"), 0.25)
+        for wrong, sentence in (
+            (lambda: model.set_knob("c", 1),
+             'the model has no knob "c"; the first of its 1 is "b.threshold"'),
+            (lambda: model.set_knob("b.threshold", float("nan")),
+             'knob "b.threshold" can\'t be NaN'),
+            (lambda: sparse_opt.load(path, knobs={"d": 0}),
+             'the model has no knob "d"; the first of its 1 is "b.threshold"'),
+        ):
+            with self.assertRaises(ValueError) as raised:
+                wrong()
+            self.assertEqual(str(raised.exception), sentence)
+
+
+if __name__ == "__main__":
+    unittest.main()
