@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Which neurons a threshold keeps, and what it costs to skip the others. A
+// neuron is kept where its score is strictly greater than the threshold; a
+// skipped one adds its constant. Papers: CATS (2404.08763), CHESS
+// (2409.01366), CETT (2411.02335), SCAP (2412.07174); one form serves all.
+#ifndef SPARSE_OPT_NUMERICS_THRESHOLDS_H
+#define SPARSE_OPT_NUMERICS_THRESHOLDS_H
+#include "sparse-opt/Numerics/BlockEvaluator.h"
+#include <optional>
+#include <vector>
+
+namespace sparse_opt::numerics {
+
+/// The constant that stands for a neuron's act while it is skipped.
+enum class Centre {
+  None,   ///< 0
+  Median, ///< of the rows; of an even number the mean of the two middle ones
+  Mode,   ///< a value that a quarter of the rows share, else the KDE's peak
+  Mean
+};
+
+/// One per column of `act`; `centre` isn't None.
+Vector centresOf(const MatrixRef &act, Centre centre);
+
+/// score = abs((act - minus) * up) * weight, where `up` counts only if
+/// `timesUp`, and an empty `minus` is 0, an empty `weight` 1.
+struct ScoreRule {
+  Vector minus, weight;
+  bool timesUp = false;
+};
+
+/// Rows x h.
+Matrix scoresOf(const Neurons &neurons, const ScoreRule &rule);
+
+/// What a threshold does on some rows.
+struct SkipEffect {
+  double density = 0; ///< share of neurons kept
+  /// Mean over rows of norm(error) / norm(y), where the error is what the
+  /// skipped neurons would have added to their constants. A row whose error is
+  /// 0 counts 0.
+  double cett = 0;
+  /// The same with norm(y + residual); nothing without a residual.
+  std::optional<double> withResidual;
+};
+
+/// One block on some rows, ready to be asked about thresholds. Takes
+/// 5 * rows * h floats.
+class Skipping {
+public:
+  /// `residual` is rows x out or empty: what is added behind the block.
+  Skipping(const BlockWeights &block, Neurons neurons, const ScoreRule &rule,
+           const MatrixRef &residual);
+
+  /// False when a row came out NaN or infinite.
+  bool isFinite() const;
+  SkipEffect at(float threshold) const;
+  double densityAt(float threshold) const;
+  /// The smallest threshold that keeps `density` or less; 0 where 0 does.
+  float thresholdForDensity(double density) const;
+  /// The largest one of the scores with CETT at most `cett`, to a 4096th in
+  /// density; judged on the first `rows` rows. 0 when all others cost more.
+  float thresholdForCett(double cett, long rows = 512) const;
+
+private:
+  double cettAt(float threshold, long rows,
+                std::vector<double> *errors = nullptr) const;
+
+  const BlockWeights &block;
+  Matrix scores;
+  Matrix excess;             ///< (act - minus) * up: what a neuron adds
+  std::vector<float> sorted; ///< scores, ascending
+  std::vector<double> norms, residualNorms; ///< of y and y + residual
+};
+
+/// A block's constants once they are folded: y = x folded + offset + what the
+/// kept neurons add.
+struct ConstantFold {
+  Matrix folded; ///< d x out; empty in a plain block
+  Vector offset; ///< out
+};
+
+/// ALGORITHMS: gated C = up diag(c) down, B = (c * upBias) down + downBias;
+/// plain B = c down + downBias. In f64, rounded once. Exact for a gated block
+/// only when its upActivation is Identity. `centres` may be empty: zeros.
+ConstantFold foldConstant(const BlockWeights &block, const VectorRef &centres);
+
+} // namespace sparse_opt::numerics
+#endif
