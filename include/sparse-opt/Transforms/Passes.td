@@ -124,6 +124,104 @@ def FfnExpose : Pass<"ffn-expose", "mlir::ModuleOp"> {
   let dependentDialects = ["onnx::OnnxDialect", "mlir::func::FuncDialect"];
 }
 
+def FfnSkipZeros : Pass<"ffn-skip-zeros", "mlir::ModuleOp"> {
+  let summary = "Compute only neurons whose activation isn't zero";
+  let description = [{
+    For blocks whose activation gives exact zeros: relu, relu2, and gated by
+    them (dReLU too). The activation is computed first (`ffn.score exact`),
+    and of neurons where it isn't zero the rest. It loses nothing.
+
+        block(x) -> correct(x, select nonzero(score(x))) [+ down_bias]
+
+    With a `profile`, blocks stay of whose activations fewer than `min-zeros`
+    were zero; and smooth activations whose zeros reach that (silu underflows
+    far below 0) are taken too. Without one they stay. Blocks that stay are in
+    `ffn.methods` with their reason.
+
+    The module attribute `ffn.methods`, for reports, is an array with a
+    dictionary for each block: `block`, its name; `method`, the pass, or `none`
+    and then `reason`; `density`, the share of neurons computed, on the rows of
+    calibration that fits see (only with a profile).
+    Example: `test/Transforms/ffn-skip-zeros.mlir`.
+  }];
+  let options = [
+    Option<"layers", "layers", "std::string", "",
+           "blocks whose name this regular expression is found in (all)">,
+    Option<"profile", "profile", "std::string", "",
+           "what `sparse-opt calibrate` wrote for this model">,
+    Option<"minZeros", "min-zeros", "std::string", "\"0.1\"",
+           "with a profile: least share of zeros, 0 to 1">];
+  let statistics = [
+    Statistic<"numCompressed", "compressed", "Blocks that skip zeros">,
+    Statistic<"numDeclined", "declined", "Blocks left as they are">];
+  let dependentDialects = ["ffn::FfnDialect", "mlir::arith::ArithDialect"];
+}
+
+def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
+  let summary = "Compute only neurons that score above a threshold";
+  let description = [{
+    A neuron is computed where its score is greater than the block's
+    threshold, else a constant `c` stands for its activation:
+
+        y = x folded + offset + sum over kept of (act(g) - c) * u * down
+
+    | `rule` | score | blocks |
+    |---|---|---|
+    | `cats` | abs(act(g) - c) | all |
+    | `chess` | abs(act(g) - c) * sqrt(E[u^2]) | gated |
+    | `expected-cett` | the same, times norm(down) | gated |
+    | `cett` | abs((act(g) - c) * u) * norm(down) | all; u is computed whole |
+    | `product` | abs((act(g) - c) * u) | all; u is computed whole |
+    | `scap` | abs(act(z) - c) | plain |
+
+    (u is 1 in plain blocks, and g then their only product.) `centre` is what
+    `c` is, per neuron over the calibration's rows: `none` is 0; the `median`,
+    `mean` or `mode` (a value that a quarter of the rows share, else the peak
+    of a kernel density estimate; what `scap` takes by default). Constants are
+    folded exactly, in f64: into the bias, and of gated blocks into a `d x
+    d_out` matrix, so a centred block with an activation behind `up` (dReLU)
+    is an error.
+
+    The threshold is the smallest that keeps `target-density` of the neurons
+    or fewer, or the largest with CETT (mean over rows of norm(error) /
+    norm(y)) within `cett`: on the profile's rows that fits may see, the same
+    target in every block. It is the knob `<block>.threshold`. All this loses
+    accuracy; what is lost, held-out rows say. Blocks whose weights aren't f32
+    constants stay.
+
+    Neurons that calibration never saw active are named in a remark, and with
+    `remove-dead` cut out of the weights.
+
+    `ffn.methods` (see --ffn-skip-zeros) gets, beside `block`, `method` and
+    `density`: `rule`, `centre`, `threshold`; `rows`, those it was fitted to;
+    `cett` on them; `dead` and `removed`, numbers of neurons; and, where rows
+    were held out, `held_out_rows`, `held_out_density`, `held_out_cett` (the
+    block's error with nothing added) and, if a residual stream joins,
+    `held_out_error_with_residual`.
+    Example: `test/Transforms/ffn-threshold.mlir`.
+  }];
+  let options = [
+    Option<"profile", "profile", "std::string", "",
+           "what `sparse-opt calibrate` wrote for this model">,
+    Option<"rule", "rule", "std::string", "\"cett\"", "see the table">,
+    Option<"centre", "centre", "std::string", "",
+           "none, median, mode or mean (none; mode for scap)">,
+    Option<"targetDensity", "target-density", "std::string", "",
+           "share of neurons to keep, above 0 and at most 1">,
+    Option<"cett", "cett", "std::string", "",
+           "error of a block to allow instead, above 0 and below 1">,
+    Option<"layers", "layers", "std::string", "",
+           "blocks whose name this regular expression is found in (all)">,
+    Option<"removeDead", "remove-dead", "bool", "false",
+           "cut out neurons that were never active">];
+  let statistics = [
+    Statistic<"numCompressed", "compressed", "Blocks with a threshold">,
+    Statistic<"numDeclined", "declined", "Blocks left as they are">,
+    Statistic<"numRemoved", "removed-neurons", "Neurons cut out">];
+  let dependentDialects = ["ffn::FfnDialect", "onnx::OnnxDialect",
+                           "mlir::arith::ArithDialect"];
+}
+
 def KernelBindSymbols : Pass<"kernel-bind-symbols", "mlir::ModuleOp"> {
   let summary = "Make the inputs' symbolic dims arguments of @main";
   let description = [{

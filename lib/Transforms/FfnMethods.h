@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What passes that compress FFN blocks share: which blocks are meant, what
+// calibration knows of them, how the compressed form is built, and what is
+// written down for reports. What form a block gets is each pass's own.
+#ifndef SPARSE_OPT_LIB_TRANSFORMS_FFNMETHODS_H
+#define SPARSE_OPT_LIB_TRANSFORMS_FFNMETHODS_H
+#include "dialects/Ffn/FfnOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "sparse-opt/Calibration/Profile.h"
+#include <optional>
+#include <string>
+
+namespace sparse_opt {
+
+struct NamedBlock {
+  ffn::BlockOp op;
+  std::string name;
+};
+
+/// Of errors about options: none in the model.
+mlir::Location flagLocation(mlir::ModuleOp module);
+
+/// The blocks whose name `layers` (a regular expression, searched for) matches,
+/// all when it is empty. Fails with a diagnostic when there is none of them, or
+/// it is no expression. `pass` is named in errors. A module without blocks has
+/// none, which is a warning.
+mlir::FailureOr<llvm::SmallVector<NamedBlock>>
+blocksOfLayers(mlir::ModuleOp module, llvm::StringRef layers,
+               llvm::StringRef pass);
+
+/// Reads `path`. Fails with a diagnostic when it isn't of this model.
+mlir::FailureOr<CalibrationProfile>
+profileOf(mlir::ModuleOp module, llvm::StringRef path, llvm::StringRef pass);
+/// The block's place in the profile. Fails with a diagnostic.
+mlir::FailureOr<size_t> findInProfile(NamedBlock block,
+                                      const CalibrationProfile &profile,
+                                      llvm::StringRef path,
+                                      llvm::StringRef pass);
+
+/// A block as a selection, a correction, and what is there without it.
+struct CompressedForm {
+  /// |(score - minus) * times| * weight > threshold; nothing: score != 0.
+  std::optional<float> threshold;
+  bool timesUp = false;      ///< scores are times act_up(x up)
+  mlir::Value minus, weight; ///< of h, or null
+  mlir::Value folded;        ///< d x d_out, or null
+  mlir::Value offset;        ///< of d_out, or null
+};
+
+/// block(x) -> linear(x) + correct(x, select(score(x))); the block goes.
+void compressBlock(NamedBlock block, const CompressedForm &form);
+
+/// A 64-bit float of `ffn.methods`.
+mlir::Attribute number(mlir::MLIRContext *context, double value);
+/// Sets what the module attribute `ffn.methods` says of a block: `entry`, and
+/// its name as `block`. An earlier entry of the block goes.
+void recordMethod(mlir::ModuleOp module, llvm::StringRef block,
+                  llvm::ArrayRef<mlir::NamedAttribute> entry);
+/// The entry of a block that stays dense, and why.
+void recordDense(mlir::ModuleOp module, llvm::StringRef block,
+                 const llvm::Twine &reason);
+
+} // namespace sparse_opt
+#endif

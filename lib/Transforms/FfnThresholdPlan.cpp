@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "FfnThresholdPlan.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "sparse-opt/Analysis/ConstantData.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace sparse_opt;
+using namespace sparse_opt::numerics;
+
+//===----------------------------------------------------------------------===//
+// A block's data as matrices
+//===----------------------------------------------------------------------===//
+
+static_assert(int(Activation::QuickGelu) == int(ffn::Activation::QuickGelu) &&
+                  int(Activation::Silu) == int(ffn::Activation::Silu),
+              "numerics has ffn's activations in its order");
+
+namespace {
+/// Floats of a constant, in place when they lie well.
+class Floats {
+public:
+  explicit Floats(Value value) {
+    if (!value)
+      return;
+    data = *getConstantData(value);
+    ArrayRef<int64_t> shape = data.type.getShape();
+    rows = shape.size() == 2 ? shape[0] : 1;
+    columns = shape.back();
+    at = reinterpret_cast<const float *>(data.bytes.data());
+    bool isAligned = reinterpret_cast<uintptr_t>(at) % alignof(float) == 0;
+    if (isAligned && !data.splat)
+      return;
+    copy.resize(data.size());
+    for (auto [i, element] : llvm::enumerate(copy))
+      element = static_cast<float>(data.getDouble(i));
+    at = copy.data();
+  }
+  MatrixView matrix() const { return MatrixView(at, rows, columns); }
+  VectorView vector() const { return VectorView(at, columns); }
+
+private:
+  ConstantData data;
+  const float *at = nullptr;
+  long rows = 0, columns = 0;
+  std::vector<float> copy;
+};
+
+struct BlockFloats {
+  explicit BlockFloats(ffn::BlockOp op)
+      : gate(op.getGate()), gateBias(op.getGateBias()), up(op.getUp()),
+        upBias(op.getUpBias()), down(op.getDown()), downBias(op.getDownBias()),
+        weights{static_cast<Activation>(op.getActivation()),
+                static_cast<Activation>(
+                    op.getUpActivation().value_or(ffn::Activation::Identity)),
+                gate.matrix(),
+                gateBias.vector(),
+                up.matrix(),
+                upBias.vector(),
+                down.matrix(),
+                downBias.vector()} {}
+
+  Floats gate, gateBias, up, upBias, down, downBias;
+  BlockWeights weights;
+};
+} // namespace
+
+const char *sparse_opt::whyNotPlanned(ffn::BlockOp block) {
+  for (Value value : block->getOperands()) {
+    if (!getElementTypeOrSelf(value).isF32())
+      return "its weights aren't f32";
+    if (value != block.getX() && !getConstantData(value))
+      return "its weights aren't constants with data";
+  }
+  return nullptr;
+}
+
+/// Rows of x, and of the residual if there is one. A sample is in the order of
+/// hashes, so its first rows are as good as any.
+static std::pair<Matrix, Matrix> rowsOf(const RowSample &sample,
+                                        const CalibratedBlock &block) {
+  // Bounds what Skipping holds: 40 MB, unless 256 rows take more.
+  constexpr int64_t mostValues = 1 << 21;
+  size_t rows = std::min<size_t>(sample.size(),
+                                 std::max<int64_t>(256, mostValues / block.h));
+  auto columns = [&](int64_t begin, int64_t count) -> Matrix {
+    std::vector<float> all = sample.columnsOf(begin, count);
+    return MatrixView(all.data(), rows, count);
+  };
+  return {columns(0, block.d),
+          block.hasResidual ? columns(block.d, block.out) : Matrix()};
+}
+
+//===----------------------------------------------------------------------===//
+// The plan
+//===----------------------------------------------------------------------===//
+
+/// sqrt(E[u^2]): of all rows that were counted where `u` is what was counted.
+static Vector rmsOfUp(const CalibrationProfile &profile, size_t index,
+                      ArrayRef<size_t> neurons, const BlockWeights &block,
+                      const Matrix &up) {
+  if (block.upActivation != Activation::Identity)
+    return (up.cast<double>().colwise().squaredNorm() / double(up.rows()))
+        .cwiseSqrt()
+        .cast<float>();
+  BlockSums sums = profile.sumsOf(index);
+  Vector rms(neurons.size());
+  for (auto [i, neuron] : llvm::enumerate(neurons))
+    rms[i] = static_cast<float>(
+        std::sqrt(sums.up.squares[neuron] / double(sums.rows)));
+  return rms;
+}
+
+static ScoreRule scoreRule(const ThresholdOptions &options,
+                           const BlockWeights &block, const Neurons &neurons,
+                           const Vector &upRms) {
+  ScoreRule scores;
+  if (options.centre != Centre::None)
+    scores.minus = centresOf(neurons.act, options.centre);
+  scores.timesUp = options.rule->timesUp && block.gated();
+  if (options.rule->timesNorm)
+    scores.weight = downNorms(block);
+  if (options.rule->timesUpRms)
+    scores.weight = scores.weight.size()
+                        ? Vector(scores.weight.cwiseProduct(upRms))
+                        : upRms;
+  return scores;
+}
+
+/// The threshold of the target; sets `plan.error` when there is none.
+static void chooseThreshold(ThresholdPlan &plan, const Skipping &skipping,
+                            const ThresholdOptions &options) {
+  constexpr double slack = 0.05; // of density, where scores tie
+  plan.threshold = options.density
+                       ? skipping.thresholdForDensity(*options.density)
+                       : skipping.thresholdForCett(*options.cett);
+  double density = skipping.densityAt(plan.threshold);
+  if (options.density && plan.threshold > 0 &&
+      density < *options.density - slack)
+    plan.error = llvm::formatv(
+        "{0} can't be met, for scores tie: the best found is {1:f3}",
+        options.target, density);
+  if (options.cett && plan.threshold == 0 && density == 1) {
+    float least = skipping.thresholdForDensity(0.999);
+    plan.error = llvm::formatv(
+        "{0} can't be met by skipping any neurons: the best found is {1:e1}, "
+        "for one in a thousand",
+        options.target, skipping.at(least).cett);
+  }
+}
+
+ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
+                                        const CalibrationProfile &profile,
+                                        size_t index, ArrayRef<size_t> neurons,
+                                        const ThresholdOptions &options) {
+  ThresholdPlan plan;
+  BlockFloats floats(block.op);
+  const BlockWeights &weights = floats.weights;
+  {
+    auto [x, residual] = rowsOf(profile.rows[index].fit, profile.blocks[index]);
+    plan.rows = x.rows();
+    Neurons found = evaluate(weights, x);
+    Vector rms = options.rule->timesUpRms
+                     ? rmsOfUp(profile, index, neurons, weights, found.up)
+                     : Vector();
+    plan.scores = scoreRule(options, weights, found, rms);
+    Skipping skipping(weights, std::move(found), plan.scores, residual);
+    if (!skipping.isFinite()) {
+      plan.error = "gives NaN or infinity on the profile's rows";
+      return plan;
+    }
+    chooseThreshold(plan, skipping, options);
+    if (!plan.error.empty())
+      return plan;
+    plan.fit = skipping.at(plan.threshold);
+  }
+  auto [x, residual] =
+      rowsOf(profile.rows[index].heldOut, profile.blocks[index]);
+  plan.heldOutRows = x.rows();
+  if (plan.heldOutRows)
+    plan.heldOut =
+        Skipping(weights, evaluate(weights, x), plan.scores, residual)
+            .at(plan.threshold);
+  if (options.cett && plan.heldOut && plan.heldOut->cett > 1.25 * *options.cett)
+    plan.warning = llvm::formatv("CETT is {0:f4} on held-out rows, where "
+                                 "{1} was asked for",
+                                 plan.heldOut->cett, options.target);
+  plan.fold = foldConstant(weights, plan.scores.minus);
+  return plan;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What --ffn-threshold decides about one block, from its weights and the
+// calibration's rows. Nothing here changes IR, so blocks can be planned in
+// parallel.
+#ifndef SPARSE_OPT_LIB_TRANSFORMS_FFNTHRESHOLDPLAN_H
+#define SPARSE_OPT_LIB_TRANSFORMS_FFNTHRESHOLDPLAN_H
+#include "FfnMethods.h"
+#include "sparse-opt/Numerics/Thresholds.h"
+
+namespace sparse_opt {
+
+/// A row of the table in Passes.td.
+struct ThresholdRule {
+  llvm::StringLiteral name;
+  bool timesUp;    ///< a score is of act times up
+  bool timesUpRms; ///< and of sqrt(E[u^2])
+  bool timesNorm;  ///< and of norm(down)
+  bool forPlain, forGated;
+};
+
+struct ThresholdOptions {
+  const ThresholdRule *rule;
+  numerics::Centre centre;
+  std::optional<double> density, cett; ///< one of them
+  std::string target;                  ///< as the user wrote it
+};
+
+struct ThresholdPlan {
+  /// Of the user's making: an error. The rest is empty then.
+  std::string error;
+  /// Worth a warning.
+  std::string warning;
+
+  numerics::ScoreRule scores; ///< minus is the block's surrogate
+  numerics::ConstantFold fold;
+  float threshold = 0;
+  numerics::SkipEffect fit;
+  std::optional<numerics::SkipEffect> heldOut;
+  size_t rows = 0, heldOutRows = 0;
+};
+
+/// Null if the block's weights can be planned with, else why not.
+const char *whyNotPlanned(ffn::BlockOp block);
+
+/// `neurons` are the places in the profile of those the block still has.
+ThresholdPlan planThreshold(NamedBlock block, const CalibrationProfile &profile,
+                            size_t index, llvm::ArrayRef<size_t> neurons,
+                            const ThresholdOptions &options);
+
+} // namespace sparse_opt
+#endif

@@ -1,0 +1,55 @@
+// Each rule's scores, what constants become, and the report.
+//
+// RUN: rm -rf %t && mkdir %t
+// RUN: %python %S/Inputs/rows.py %t/rows.npz 300 1
+// RUN: sparse-opt calibrate %S/Inputs/gated.onnxtxt --inputs=%t/rows.npz --row-mask=none -o %t/gated.profile
+// RUN: sparse-opt compile %S/Inputs/gated.onnxtxt --emit=ffn -o %t/gated.mlir
+
+// The published ones have no constant: the down bias alone is added.
+// RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=cats target-density=0.3" 2>%t/remark | FileCheck %s --check-prefixes=REPORT,CATS
+// RUN: FileCheck %s --check-prefix=DEAD < %t/remark
+// REPORT: ffn.methods = [{block = "/mlp/down", centre = "none", cett = 0.{{[0-9]+}} : f64, dead = 1 : i64, density = 0.{{29|30}}{{[0-9]+}} : f64, held_out_cett = 0.{{[0-9]+}} : f64, held_out_density = 0.{{[0-9]+}} : f64, held_out_error_with_residual = 0.{{[0-9]+}} : f64, held_out_rows = {{[0-9]+}} : i64, method = "ffn-threshold", removed = 0 : i64, rows = {{[0-9]+}} : i64, rule = "cats", threshold =
+// DEAD: ffn-threshold: 1 of 8 neurons of block '/mlp/down' were never active in calibration; remove-dead would cut them out
+// CATS: %[[G:.+]] = ffn.score exact <relu> %[[X:.+]](%[[GATE:.+]], %[[BIAS:.+]]) :
+// CATS-NEXT: %[[T:.+]] = ffn.knob "/mlp/down.threshold" = {{[0-9.e+-]+$}}
+// CATS-NEXT: %[[S:.+]] = ffn.select magnitude(%[[G]]) above(%[[T]]) :
+// CATS-NEXT: %[[FIX:.+]] = ffn.correct <relu> %[[X]], %[[S]] known(%[[G]]) gate(%[[GATE]], %[[BIAS]]) up(%{{.+}}) down(%{{.+}}) {block_name = "/mlp/down"} :
+// CATS-NEXT: %[[LINEAR:.+]] = ffn.linear %[[X]] offset(%{{.+}}) :
+// CATS-NEXT: arith.addf %[[LINEAR]], %[[FIX]]
+
+// RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=chess cett=0.2" | FileCheck %s --check-prefix=CHESS
+// CHESS: ffn.select magnitude(%{{[0-9]+}}) weight(%{{.+}}) above(
+
+// These need the up product of every neuron, so that is known too.
+// RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=product target-density=0.3" | FileCheck %s --check-prefix=PRODUCT
+// PRODUCT: %[[G:.+]] = ffn.score exact <relu>
+// PRODUCT-NEXT: %[[U:.+]] = ffn.score exact <identity> %{{.+}}(%[[UP:.+]]) :
+// PRODUCT: ffn.select magnitude(%[[G]], %[[U]]) above(
+// PRODUCT: ffn.correct {{.*}} known(%[[G]], %[[U]]) {{.*}} up(%[[UP]])
+// RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile cett=0.2" | FileCheck %s --check-prefix=CETT
+// CETT: rule = "cett"
+// CETT: ffn.select magnitude(%{{[0-9]+}}, %{{[0-9]+}}) weight(%{{.+}}) above(
+
+// A centred gate folds into a matrix; the dead neuron leaves all weights.
+// RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=expected-cett centre=median target-density=0.3 remove-dead" 2>/dev/null | FileCheck %s --check-prefix=CENTRED
+// CENTRED: dead = 1 : i64{{.*}} removed = 1 : i64
+// CENTRED: ffn.select magnitude(%{{.+}}) minus(%[[C:.+]]) weight(%{{.+}}) above(%{{.+}}) : (tensor<?x7xf32>, tensor<7xf32>, tensor<7xf32>, f32) -> !ffn.selection<7>
+// CENTRED: ffn.correct {{.*}} minus(%[[C]]) {block_name = "/mlp/down"} : {{.*}}tensor<4x7xf32>, tensor<7xf32>, tensor<4x7xf32>, tensor<7x4xf32>, tensor<7xf32>)
+// CENTRED: ffn.linear %{{.+}} folded(%{{.+}}) offset(%{{.+}}) : (tensor<?x4xf32>, tensor<4x4xf32>, tensor<4xf32>)
+
+// A plain block's constants are a bias; scap's are modes.
+// RUN: %python %S/../tools/Inputs/calibration-data.py %t/plain.npz 60 7 1
+// RUN: sparse-opt calibrate %S/../tools/model.onnxtxt --inputs=%t/plain.npz -o %t/plain.profile
+// RUN: sparse-opt compile %S/../tools/model.onnxtxt --emit=ffn -o %t/plain.mlir
+// RUN: sparse-opt %t/plain.mlir --ffn-threshold="profile=%t/plain.profile rule=scap target-density=0.5" | FileCheck %s --check-prefix=SCAP
+// SCAP: centre = "mode"
+// SCAP: %[[A:.+]] = ffn.score exact <gelu> %{{.+}}(%[[UP:.+]], %[[BIAS:.+]]) :
+// SCAP: ffn.select magnitude(%[[A]]) minus(%[[C:.+]]) above(
+// SCAP-NEXT: ffn.correct <gelu> {{.*}} known(%[[A]]) up(%[[UP]], %[[BIAS]]) down(%{{.+}}) minus(%[[C]])
+// SCAP-NEXT: ffn.linear %{{.+}} offset(
+
+// Blocks of another type stay, as do those that layers= leaves out.
+// RUN: sed "s/onnx.constant dense<.*> : tensor<8x4xf32>/onnx.node \"Down\" version 1 () : () -> tensor<8x4xf32>/" %t/plain.mlir > %t/open.mlir
+// RUN: sparse-opt %t/open.mlir --ffn-threshold="profile=%t/plain.profile target-density=0.5" | FileCheck %s --check-prefix=STAYS
+// STAYS: ffn.methods = [{block = "/down/MatMul", method = "none", reason = "its weights aren't constants with data"}]
+// STAYS: ffn.block <gelu>
