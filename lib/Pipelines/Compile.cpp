@@ -57,7 +57,7 @@ private:
   }
   StageOptions stageOptions() const {
     return {options.dtype, options.getWeightType(),
-            options.kvCache == "in-place", options.expose};
+            options.kvCache == "in-place", options.expose, options.methods};
   }
   bool isBf16() const { return options.dtype == "bf16"; }
   void progress(const Twine &step) {
@@ -145,6 +145,12 @@ OwningOpRef<ModuleOp> Compilation::runModelStages(StringRef last) {
   if (failed(load(stage)) || failed(dump(*stage)))
     return nullptr;
   const Stage *end = lookupStage(last);
+  if (!options.methods.calls.empty() &&
+      stage >= lookupStage("ffn-compressed")) {
+    error() << "--method= compresses blocks as stage 'ffn' has them, but "
+            << options.input << " is at stage '" << stage->name << "'";
+    return nullptr;
+  }
   while (stage < end && stage[1].kind == Stage::Model)
     if (failed(runStage(*++stage)))
       return nullptr;
@@ -191,6 +197,9 @@ LogicalResult Compilation::runStage(const Stage &stage) {
         stage.buildModel(pm, stageOptions());
       })))
     return failure();
+  if (stage.name == "ffn-compressed" && options.methodsDone)
+    if (llvm::json::Array done = describeMethods(*model); !done.empty())
+      options.methodsDone(done);
   if (failed(checkStage(*model, stage)))
     return failure();
   return dump(stage);
@@ -280,6 +289,9 @@ LogicalResult Compilation::describe() {
   manifest.accuracy = options.accuracy;
   manifest.inputBounds = describeBounds(*model);
   manifest.states = describeStates(*model);
+  manifest.methods = describeMethods(*model);
+  if (!options.methods.calls.empty())
+    manifest.flags.push_back("--method=" + options.methods.str());
   if (!manifest.states.empty())
     manifest.flags.push_back("--kv-cache=in-place");
   return success();

@@ -28,6 +28,8 @@ static void buildFfn(OpPassManager &pm, const StageOptions &) {
 }
 
 static void buildCompressed(OpPassManager &pm, const StageOptions &options) {
+  for (const MethodChoice::Call &call : options.methods.calls)
+    pm.addPass(options.methods.createPass(call));
   if (options.expose)
     pm.addPass(createFfnExpose());
 }
@@ -70,20 +72,14 @@ static const Stage stageTable[] = {
      buildCompressed, nullptr, Dialects(compressedDialects)},
     {"linalg", "the whole model as structured loops", Stage::Model, buildLinalg,
      nullptr, Dialects(linalgDialects)},
-    {"vector", "fused, bufferised, vectorised kernels of a target",
-     Stage::Target, buildVector, buildTargetCodegenPipeline,
-     Dialects(vectorDialects)},
+    {"vector", "fused, vectorised kernels of a target", Stage::Target,
+     buildVector, buildTargetCodegenPipeline, Dialects(vectorDialects)},
     {"llvm", "the LLVM dialect", Stage::Target, nullptr, buildLlvm,
      Dialects(llvmDialects)},
-    {"obj", "one relocatable object", Stage::File, nullptr, nullptr, {}},
-    {"so", "a shared library (default)", Stage::File, nullptr, nullptr, {}},
-    {"lib", "a static library", Stage::File, nullptr, nullptr, {}},
-    {"exe",
-     "a program that runs on .npz files",
-     Stage::File,
-     nullptr,
-     nullptr,
-     {}},
+    {"obj", "object", Stage::File, nullptr, nullptr, {}},
+    {"so", "shared library (default)", Stage::File, nullptr, nullptr, {}},
+    {"lib", "static library", Stage::File, nullptr, nullptr, {}},
+    {"exe", "program", Stage::File, nullptr, nullptr, {}},
 };
 
 ArrayRef<Stage> sparse_opt::getStages() { return stageTable; }

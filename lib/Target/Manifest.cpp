@@ -37,6 +37,8 @@ std::string buildManifest(ManifestInfo info) {
     object["weight_file"] = json::fixUTF8(info.weightFile);
   if (!info.accuracy.empty())
     object["accuracy"] = std::move(info.accuracy);
+  if (!info.methods.empty())
+    object["methods"] = std::move(info.methods);
   if (!info.states.empty())
     object["states"] = std::move(info.states);
   if (!info.multiplyAdds.empty())

@@ -25,11 +25,12 @@ int sparse_opt::tool::fail(Error error) {
   return fail(toString(std::move(error)));
 }
 
-/// Options of `command` in the order of its struct of flags.
+/// Options of `command` in the order of its struct of flags, but hidden ones.
 static std::vector<cl::Option *> declaredOptions(cl::SubCommand &command) {
   std::vector<cl::Option *> options;
   for (auto &[name, option] : command.OptionsMap)
-    if (!cl::SubCommand::getAll().OptionsMap.contains(name))
+    if (!cl::SubCommand::getAll().OptionsMap.contains(name) &&
+        option->getOptionHiddenFlag() == cl::NotHidden)
       options.push_back(option);
   llvm::sort(options);
   return options;
@@ -115,6 +116,12 @@ private:
   int saved, file;
 };
 } // namespace
+
+std::string sparse_opt::tool::captureErrors(function_ref<void()> work) {
+  CapturedErrors captured;
+  work();
+  return rewriteMessage(captured.take(), "");
+}
 
 std::optional<int> sparse_opt::tool::parseFlags(int argc, char **argv,
                                                 cl::SubCommand &command,

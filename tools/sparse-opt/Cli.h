@@ -23,6 +23,10 @@ enum ExitStatus { Done = 0, BadInput = 1, OurBug = 2, Differs = 3 };
 int fail(const llvm::Twine &sentence);
 int fail(llvm::Error error);
 
+/// What LLVM's parsers of options print to stderr while `work` runs, as the end
+/// of a sentence; or "".
+std::string captureErrors(llvm::function_ref<void()> work);
+
 /// Reads `argv[1..]` into the options of `command` (argv[1] is its name).
 /// Nothing when all is well, else the status to exit with: a wrong flag is one
 /// sentence, --help prints the options of `command` alone.

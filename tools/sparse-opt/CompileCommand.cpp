@@ -30,7 +30,7 @@ struct Flags {
   cl::opt<std::string> emit{"emit", cl::sub(command), cl::value_desc("STAGE"),
                             cl::init("so"),
                             cl::desc("the stage to end with, see below")};
-  cl::opt<std::string> stopAfter{"stop-after", cl::sub(command),
+  cl::opt<std::string> stopAfter{"stop-after", cl::sub(command), cl::Hidden,
                                  cl::value_desc("STAGE"),
                                  cl::desc("the same, for stages that are IR")};
   cl::opt<std::string> march{"march", cl::sub(command), cl::value_desc("CPU"),
@@ -47,6 +47,17 @@ struct Flags {
       "kv-cache", cl::sub(command), cl::value_desc("KEEPER"),
       cl::init("caller"),
       cl::desc("caller (default), or in-place: caches in the instance")};
+  cl::opt<std::string> method{
+      "method", cl::sub(command), cl::value_desc("LIST"),
+      cl::desc("ffn-skip-zeros, 'ffn-threshold{cett=0.2}' or none")};
+  cl::opt<std::string> profile{
+      "profile", cl::sub(command), cl::value_desc("FILE"),
+      cl::desc("for methods: by sparse-opt calibrate")};
+  cl::opt<std::string> layers{
+      "layers", cl::sub(command), cl::value_desc("REGEX"),
+      cl::desc("for methods: only blocks whose name it is found in")};
+  cl::opt<bool> lossless{"lossless", cl::sub(command),
+                         cl::desc("refuse methods that lose accuracy")};
   cl::opt<std::string> weightStorage{
       "weight-storage", cl::sub(command), cl::value_desc("PLACE"),
       cl::init("embed"),
@@ -74,7 +85,7 @@ struct Flags {
                                   "CPU)")};
   cl::opt<bool> timing{"timing", cl::sub(command),
                        cl::desc("print the time of each step")};
-  cl::opt<bool> passTiming{"mlir-timing", cl::sub(command),
+  cl::opt<bool> passTiming{"mlir-timing", cl::sub(command), cl::Hidden,
                            cl::desc("print the time of each MLIR pass")};
 } flags;
 
@@ -108,9 +119,12 @@ private:
 
 static std::string stageHelp() {
   std::string text = "stages:\n";
-  // Two kinds of files a line, so that all fits a screen.
+  // Stages of a target share a line, and files do, so that all fits a screen.
   for (ArrayRef<Stage> left = getStages(); !left.empty();) {
-    size_t count = left[0].kind == Stage::File ? 2 : 1;
+    size_t count = 1;
+    while (left[0].kind != Stage::Model && count < left.size() &&
+           left[count].kind == left[0].kind)
+      ++count;
     std::string name, description;
     for (const Stage &stage : left.take_front(count)) {
       name += (name.empty() ? "" : ", ") + stage.name.str();
@@ -118,16 +132,29 @@ static std::string stageHelp() {
           (description.empty() ? "" : "; ") + stage.description.str();
     }
     text += "  " + name;
-    text.append(17 - name.size(), ' ');
+    text.append(19 - name.size(), ' ');
     text += description + "\n";
-    left = left.drop_front(std::min(count, left.size()));
+    left = left.drop_front(count);
   }
   text += "targets: " + targetNames() + "\n";
   return text;
 }
 
+/// A sentence about what is wrong with the methods, or "".
+static std::string checkMethods(const Stage &last, const MethodChoice &choice) {
+  if (choice.calls.empty())
+    return "";
+  if (&last < lookupStage("ffn-compressed"))
+    return "--method= runs at stage ffn-compressed, but --emit=" + flags.emit +
+           " ends before it";
+  for (const MethodChoice::Call &call : choice.calls)
+    if (flags.lossless && !call.method->isLossless)
+      return "--lossless: " + call.method->name.str() + " loses accuracy";
+  return "";
+}
+
 /// A sentence about the first wrong flag, or "".
-static std::string checkFlags() {
+static std::string checkFlags(MethodChoice &methods) {
   if (!flags.stopAfter.empty()) {
     if (flags.emit.getNumOccurrences())
       return "--emit and --stop-after can't both be given";
@@ -153,6 +180,19 @@ static std::string checkFlags() {
            " is unknown; there are embed and file";
   if (flags.dtype == "auto" && !flags.weightType.empty())
     return "--dtype=auto has no --weight-type; choose f32 or bf16";
+  std::optional<Expected<MethodChoice>> choice;
+  std::string printed = captureErrors([&] {
+    choice.emplace(
+        MethodChoice::parse(flags.method, flags.profile, flags.layers));
+  });
+  if (!*choice) {
+    std::string sentence = toString(choice->takeError());
+    return printed.empty() ? sentence
+                           : "--method=" + flags.method + ": " + printed;
+  }
+  methods = std::move(**choice);
+  if (std::string error = checkMethods(*stage, methods); !error.empty())
+    return error;
   if (stage->kind == Stage::File && (flags.output == "-"))
     return "--emit=" + flags.emit + " can't be printed; give -o a file";
   if (stage->kind == Stage::File && flags.output.empty())
@@ -160,7 +200,15 @@ static std::string checkFlags() {
   return "";
 }
 
-static CompileOptions makeOptions(StepClock &clock) {
+/// What methods did, but not into IR.
+static void printMethods(const json::Array &methods) {
+  if (flags.output.empty() || flags.output == "-")
+    return;
+  for (const json::Value &entry : methods)
+    outs() << methodText(*entry.getAsObject()) << '\n';
+}
+
+static CompileOptions makeOptions(StepClock &clock, MethodChoice methods) {
   CompileOptions options;
   options.input = flags.model;
   options.output = flags.output;
@@ -175,6 +223,8 @@ static CompileOptions makeOptions(StepClock &clock) {
   options.allowExternal = flags.allowExternal;
   options.jobs = flags.jobs ? flags.jobs : std::thread::hardware_concurrency();
   options.timePasses = flags.passTiming;
+  options.methods = std::move(methods);
+  options.methodsDone = printMethods;
   options.progress = [&](StringRef step) { clock.begin(step); };
   return options;
 }
@@ -241,12 +291,13 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
                                "model.so [flags]",
                                stageHelp()))
     return *status;
-  if (std::string error = checkFlags(); !error.empty())
+  MethodChoice methods;
+  if (std::string error = checkFlags(methods); !error.empty())
     return fail(error);
 
   returnLargeBlocks();
   StepClock clock;
-  CompileOptions options = makeOptions(clock);
+  CompileOptions options = makeOptions(clock, std::move(methods));
   if (!typeText(options).empty())
     if (auto status = chooseType(options, clock))
       return *status;

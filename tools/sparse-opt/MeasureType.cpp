@@ -62,6 +62,7 @@ Error Candidate::open(CompileOptions options) {
   options.entry = "sparse_opt_model_v1";
   options.march = "native";
   options.dumpStages.clear();
+  options.methodsDone = nullptr;
   options.weightsInFile = false;
   std::string types = typeText(options);
   if (types.empty())

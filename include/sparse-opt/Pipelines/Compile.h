@@ -8,6 +8,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "sparse-opt/Pipelines/Methods.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/JSON.h"
 #include <functional>
@@ -32,6 +33,7 @@ struct CompileOptions {
   /// Who keeps caches: the caller, as the ONNX graph says, or in-place, the
   /// instance.
   std::string kvCache = "caller";
+  MethodChoice methods; ///< of compressing FFN blocks
   /// For `calibrate`: results are what --ffn-expose makes them.
   bool expose = false;
   /// For the manifest: errors that were measured, and on what; may be empty.
@@ -45,6 +47,8 @@ struct CompileOptions {
   const std::string &getWeightType() const {
     return weightType.empty() ? dtype : weightType;
   }
+  /// Told what the methods did, an object for each block; may be empty.
+  std::function<void(const llvm::json::Array &methods)> methodsDone;
   /// Told the name of each step as it begins; may be empty.
   std::function<void(llvm::StringRef step)> progress;
 };

@@ -7,6 +7,7 @@
 #define SPARSE_OPT_PIPELINES_STAGES_H
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LLVM.h"
+#include "sparse-opt/Pipelines/Methods.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <string>
@@ -24,6 +25,7 @@ struct StageOptions {
   std::string weights = "f32";  ///< --weight-type
   bool statesInPlace = false;   ///< --kv-cache
   bool expose = false;          ///< FFN blocks' values instead of results
+  MethodChoice methods;         ///< of compressing FFN blocks: --method
 };
 
 struct Stage {

@@ -23,6 +23,9 @@ struct ManifestInfo {
   std::vector<std::string> flags;   // that change the code
   uint64_t weightBytes = 0;
   llvm::json::Array blocks; // one object per FFN block
+  /// What each method made of a block: `ffn.methods`, see --ffn-skip-zeros and
+  /// --ffn-threshold. May be empty.
+  llvm::json::Array methods;
   /// Of targets that have the same kernels: {"targets": ["x86-64-v4"],
   /// "launches": [{"name": "/MatMul", "kind": "product", ...}]}.
   llvm::json::Array kernels;
