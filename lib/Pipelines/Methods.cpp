@@ -121,25 +121,25 @@ std::string MethodChoice::str() const {
 // ffn.methods
 //===----------------------------------------------------------------------===//
 
+static llvm::json::Value toJson(Attribute attr) {
+  if (auto text = dyn_cast<StringAttr>(attr))
+    return llvm::json::fixUTF8(text.getValue());
+  if (auto integer = dyn_cast<IntegerAttr>(attr))
+    return integer.getInt();
+  if (auto number = dyn_cast<FloatAttr>(attr))
+    return number.getValueAsDouble();
+  if (auto array = dyn_cast<ArrayAttr>(attr))
+    return llvm::json::Array(llvm::map_range(array, toJson));
+  llvm::json::Object object;
+  if (auto entries = dyn_cast<DictionaryAttr>(attr))
+    for (NamedAttribute entry : entries)
+      object[entry.getName().getValue()] = toJson(entry.getValue());
+  return object;
+}
+
 llvm::json::Array sparse_opt::describeMethods(ModuleOp module) {
-  llvm::json::Array list;
   auto methods = module->getAttrOfType<ArrayAttr>("ffn.methods");
-  if (!methods)
-    return list;
-  for (auto entry : methods.getAsRange<DictionaryAttr>()) {
-    llvm::json::Object object;
-    for (NamedAttribute attr : entry) {
-      llvm::json::Value &value = object[attr.getName().getValue()];
-      if (auto text = dyn_cast<StringAttr>(attr.getValue()))
-        value = llvm::json::fixUTF8(text.getValue());
-      else if (auto integer = dyn_cast<IntegerAttr>(attr.getValue()))
-        value = integer.getInt();
-      else if (auto number = dyn_cast<FloatAttr>(attr.getValue()))
-        value = number.getValueAsDouble();
-    }
-    list.push_back(std::move(object));
-  }
-  return list;
+  return methods ? *toJson(methods).getAsArray() : llvm::json::Array();
 }
 
 std::string sparse_opt::methodText(const llvm::json::Object &entry) {

@@ -321,6 +321,15 @@ void FfnThreshold::record(const PlannedBlock &it,
     set("held_out_cett", plan.heldOut->cett);
     if (plan.heldOut->withResidual)
       set("held_out_error_with_residual", *plan.heldOut->withResidual);
+    SmallVector<Attribute> settings;
+    for (const auto &[threshold, effect] : plan.settings) {
+      NamedAttrList setting;
+      setting.set("threshold", number(&getContext(), threshold));
+      setting.set("density", number(&getContext(), effect.density));
+      setting.set("cett", number(&getContext(), effect.cett));
+      settings.push_back(setting.getDictionary(&getContext()));
+    }
+    entry.set("settings", builder.getArrayAttr(settings));
   }
   recordMethod(getOperation(), it.block.name, entry);
 }

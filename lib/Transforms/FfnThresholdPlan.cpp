@@ -173,14 +173,18 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
     if (!plan.error.empty())
       return plan;
     plan.fit = skipping.at(plan.threshold);
+    for (double density : {0.1, 0.2, 0.3, 0.5, 0.7})
+      plan.settings.push_back({skipping.thresholdForDensity(density), {}});
   }
   auto [x, residual] =
       rowsOf(profile.rows[index].heldOut, profile.blocks[index]);
   plan.heldOutRows = x.rows();
-  if (plan.heldOutRows)
-    plan.heldOut =
-        Skipping(weights, evaluate(weights, x), plan.scores, residual)
-            .at(plan.threshold);
+  if (plan.heldOutRows) {
+    Skipping skipping(weights, evaluate(weights, x), plan.scores, residual);
+    plan.heldOut = skipping.at(plan.threshold);
+    for (auto &[threshold, effect] : plan.settings)
+      effect = skipping.at(threshold);
+  }
   if (options.cett && plan.heldOut && plan.heldOut->cett > 1.25 * *options.cett)
     plan.warning = llvm::formatv("CETT is {0:f4} on held-out rows, where "
                                  "{1} was asked for",

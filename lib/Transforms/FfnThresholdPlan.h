@@ -38,6 +38,8 @@ struct ThresholdPlan {
   numerics::SkipEffect fit;
   std::optional<numerics::SkipEffect> heldOut;
   size_t rows = 0, heldOutRows = 0;
+  /// Other thresholds and what they do on held-out rows.
+  std::vector<std::pair<float, numerics::SkipEffect>> settings;
 };
 
 /// Null if the block's weights can be planned with, else why not.

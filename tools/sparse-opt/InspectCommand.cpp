@@ -7,6 +7,7 @@
 #include "sparse-opt/Calibration/Profile.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Describe.h"
+#include "sparse-opt/Pipelines/Methods.h"
 #include "sparse-opt/Pipelines/Registration.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/BinaryFormat/Magic.h"
@@ -140,6 +141,28 @@ static void printBlocks(const json::Array &blocks) {
   }
 }
 
+/// What compressed blocks are, and what their thresholds could be set to.
+static void printMethods(const json::Array &methods) {
+  outs() << "methods\n";
+  for (const json::Value &value : methods) {
+    const json::Object &entry = *value.getAsObject();
+    outs() << "  " << methodText(entry) << '\n';
+    const json::Array *settings = entry.getArray("settings");
+    if (!settings)
+      continue;
+    outs() << formatv("    threshold {0:e2}, or:",
+                      *entry.getNumber("threshold"));
+    for (const json::Value &item : *settings) {
+      const json::Object &setting = *item.getAsObject();
+      outs() << formatv(" {0:e2} (density {1:f2}, CETT {2:f3})",
+                        *setting.getNumber("threshold"),
+                        *setting.getNumber("density"),
+                        *setting.getNumber("cett"));
+    }
+    outs() << '\n';
+  }
+}
+
 static int inspectArtefact() {
   Expected<ModelFile> model = ModelFile::open(flags.model, flags.entry);
   if (!model)
@@ -173,6 +196,8 @@ static int inspectArtefact() {
     printTensors("caches in the instance", caches);
   if (const json::Array *blocks = object.getArray("blocks"))
     printBlocks(*blocks);
+  if (const json::Array *methods = object.getArray("methods"))
+    printMethods(*methods);
   return Done;
 }
 

@@ -196,8 +196,9 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     `density`: `rule`, `centre`, `threshold`; `rows`, those it was fitted to;
     `cett` on them; `dead` and `removed`, numbers of neurons; and, where rows
     were held out, `held_out_rows`, `held_out_density`, `held_out_cett` (the
-    block's error with nothing added) and, if a residual stream joins,
-    `held_out_error_with_residual`.
+    block's error with nothing added), if a residual stream joins
+    `held_out_error_with_residual`, and `settings`: what else the knob could be
+    set to, with `threshold`, `density` and `cett` on held-out rows.
     Example: `test/Transforms/ffn-threshold.mlir`.
   }];
   let options = [
