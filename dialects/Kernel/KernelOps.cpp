@@ -142,6 +142,10 @@ RankedTensorType sparse_opt::kernel::packedWeightType(int64_t k, int64_t n,
   return RankedTensorType::get({panels, k, columns}, element);
 }
 
+bool ProductOp::isNeuronMajor() {
+  return cast<ShapedType>(getWeight().getType()).getRank() == 2;
+}
+
 LogicalResult ProductOp::verify() {
   auto x = cast<ShapedType>(getX().getType());
   auto weight = cast<ShapedType>(getWeight().getType());
@@ -151,10 +155,13 @@ LogicalResult ProductOp::verify() {
       out.isDynamicDim(1))
     return emitOpError("needs R x K, packed K x N and R x N with K, N static");
   int64_t k = x.getDimSize(1), n = out.getDimSize(1);
-  RankedTensorType packed = packedWeightType(k, n, weight.getElementType());
-  if (weight.getShape() != packed.getShape())
+  RankedTensorType expected =
+      getByInput()      ? neuronMajorType(k, n, weight.getElementType())
+      : isNeuronMajor() ? neuronMajorType(n, k, weight.getElementType())
+                        : packedWeightType(k, n, weight.getElementType());
+  if (weight.getShape() != expected.getShape())
     return emitOpError("weight is ")
-           << weight << ", expected the shape of " << packed;
+           << weight << ", expected the shape of " << expected;
   if (failed(verifyCompatibleDims({x.getDimSize(0), out.getDimSize(0)})))
     return emitOpError("x and out differ in rows");
   // (C2)

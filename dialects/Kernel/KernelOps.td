@@ -31,8 +31,13 @@ def ProductOp : KernelOp<"product", [
     yields the output's scalar. Values of the surrounding function are visible
     in it.
 
+    For many rows there is one copy of a weight with ops on selected neurons: it
+    may be neuron-major as theirs are, a row for each output (`w[n, k]`) or,
+    `by_input`, for each k (`w[k, n]`).
+
     (C1) `x` is `R x K`, `weight` is `ceil(N / P) x K x P`, of bf16
-    `ceil(N / P) x ceil(K / 2) x P x 2`, `out` is `R x N`; all but R is static.
+    `ceil(N / P) x ceil(K / 2) x P x 2`, or `N x K'`, or, `by_input`, `K x N'`,
+    K' and N' being padded to 64 bytes; `out` is `R x N`; all but R is static.
     (C2) `x` holds f32 or bf16, `weight` f32, bf16 or i8.
     (C3) each extra is `R x N`, `N`, of rank 0, or a scalar.
     (C4) the region's arguments are f32 and the extras' element types; it
@@ -51,16 +56,20 @@ def ProductOp : KernelOp<"product", [
     ```
   }];
   let arguments = (ins AnyShaped:$x, AnyShaped:$weight,
-                       Variadic<AnyType>:$extras, AnyShaped:$out);
+                       Variadic<AnyType>:$extras, AnyShaped:$out,
+                       UnitAttr:$by_input);
   let results = (outs Optional<AnyRankedTensor>:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
-    $x `,` $weight (`epilogue` `(` $extras^ `:` type($extras) `)`)?
+    $x `,` $weight (`by_input` $by_input^)?
+    (`epilogue` `(` $extras^ `:` type($extras) `)`)?
     `outs` `(` $out `:` type($out) `)` $epilogue attr-dict
     `:` type($x) `,` type($weight) (`->` type($result)^)?
   }];
   let extraClassDeclaration = [{
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutMutable(); }
+    /// The weight has a row for each output or, `by_input`, for each k.
+    bool isNeuronMajor();
   }];
   let hasVerifier = 1;
 }

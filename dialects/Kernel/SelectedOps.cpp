@@ -68,10 +68,10 @@ static LogicalResult verifyRegion(Operation *op, StringRef name,
 /// `weight` is neuron-major, with rows of `length` and padding.
 static LogicalResult verifyWeight(Operation *op, ShapedType weight,
                                   int64_t neurons, int64_t length) {
-  if (!isFloat(weight.getElementType()))
-    return op->emitOpError("weight must hold f32 or bf16");
-  RankedTensorType expected =
-      neuronMajorType(neurons, length, weight.getElementType());
+  Type element = weight.getElementType();
+  if (!isFloat(element) && !element.isSignlessInteger(8))
+    return op->emitOpError("weight must hold f32, bf16 or i8");
+  RankedTensorType expected = neuronMajorType(neurons, length, element);
   if (weight.getShape() == expected.getShape())
     return success();
   return op->emitOpError("weight is ")

@@ -66,10 +66,11 @@ def SelectedProductOp : SelectedOp<"selected_product"> {
     `[0, count * P)`, where `n(j) = list[j / P] * P + j mod P` and P is H / G,
     as `kernel.select` lists them. The rest of `out` is undefined. The weight
     is neuron-major: a row for each neuron, padded to 64 bytes. Each weight is
-    read once for up to 16 rows. Sums are f32.
+    read once for up to 16 rows. Integers count as they are; scales are the
+    epilogue's. Sums are f32.
 
-    (C1) `x` is `R x K` of f32 or bf16, `weight` `H x K'` of f32 or bf16, K'
-    being K padded, `out` `R x H` of f32; all but R is static.
+    (C1) `x` is `R x K` of f32 or bf16, `weight` `H x K'` of f32, bf16 or i8,
+    K' being K padded, `out` `R x H` of f32; all but R is static.
     (C2) `list` is `G` of i32, `count` of rank 0 of i32; `H` is `G` or `16 G`.
     (C3) each extra is `R x H`, read at `j`; `H`, read at `n(j)`; of rank 0, or
     a scalar.
@@ -116,8 +117,8 @@ def SelectedSumOp : SelectedOp<"selected_sum"> {
     list, so that a neuron whose value is 0 changes no bit (finite weights
     given), however many rows or threads there are.
 
-    (C1) `values` is `R x H` of f32, `weight` `H x N'` of f32 or bf16, N' being
-    N padded, `out` `R x N`; all but R is static.
+    (C1) `values` is `R x H` of f32, `weight` `H x N'` of f32, bf16 or i8, N'
+    being N padded, `out` `R x N`; all but R is static.
     (C2) `list` is `G` of i32, `count` of rank 0 of i32; `H` is `G` or `16 G`.
     (C3) each extra is `R x N`, `N`, of rank 0, or a scalar.
     (C4) the region's arguments are f32 and the extras' element types; it

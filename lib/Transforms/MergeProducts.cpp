@@ -71,7 +71,7 @@ static bool canJoin(ProductOp op) {
   Type element = getElementTypeOrSelf(op.getWeight().getType());
   if (!empty || op->getNumResults() != 1 ||
       columnsOf(op) % kernel::panelColumnsOf(element) != 0 ||
-      !bytesOf(op.getWeight()))
+      op.isNeuronMajor() || !bytesOf(op.getWeight()))
     return false;
   for (Value extra : op.getExtras())
     if (rankOf(extra) == 2 || (rankOf(extra) == 1 && !bytesOf(extra)))

@@ -105,3 +105,35 @@ func.func @sum(%v: memref<?x130xf32>, %w: memref<130x2048xf32>, %l: memref<130xi
   } : memref<?x130xf32>, memref<130x2048xf32>, memref<130xi32>, memref<i32>
   return
 }
+
+// The same weight for many rows: squares of it are transposed into a thread's
+// scratch, where the micro-kernels find panels.
+// CHECK-LABEL: @product_of_outputs
+// CHECK: %[[SCRATCH:.+]] = memref.alloc() {{.*}}: memref<2x64x16xf32>
+// CHECK: memref.prefetch
+// CHECK: vector.shuffle
+// CHECK: vector.store %{{.+}}, %[[SCRATCH]]
+// CHECK: call @kernel_f32_r14_p2_k64
+func.func @product_of_outputs(%x: memref<?x64xf32>, %w: memref<96x64xf32>, %out: memref<?x96xf32>) {
+  kernel.product %x, %w outs(%out : memref<?x96xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<?x64xf32>, memref<96x64xf32>
+  return
+}
+
+// Rows by input are copied, four panels of each in turn, pairs of bf16 from two.
+// CHECK-LABEL: @product_of_inputs
+// CHECK: scf.parallel {{.*}} to ({{.*}}%c8)
+// CHECK: memref.alloc() {{.*}}: memref<4x32x32xbf16>
+// CHECK: memref.prefetch
+// CHECK-NOT: vector.shuffle
+// CHECK: vector.interleave %{{.+}}, %{{.+}} : vector<16xi16>
+// CHECK: call @kernel_
+func.func @product_of_inputs(%x: memref<?x64xbf16>, %w: memref<64x512xbf16>, %out: memref<?x512xf32>) {
+  kernel.product %x, %w by_input outs(%out : memref<?x512xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<?x64xbf16>, memref<64x512xbf16>
+  return
+}

@@ -14,9 +14,10 @@ using llvm::formatv;
 
 static const char *typeName(bool isBf16) { return isBf16 ? "bf16" : "f32"; }
 
-static std::string neuronMajor(int64_t h, int64_t length, bool isBf16) {
-  return formatv("memref<{0}x{1}x{2}>", h,
-                 llvm::alignTo(length, isBf16 ? 32 : 16), typeName(isBf16));
+static std::string neuronMajor(int64_t h, int64_t length,
+                               llvm::StringRef type) {
+  int64_t aLine = type == "i8" ? 64 : type == "bf16" ? 32 : 16;
+  return formatv("memref<{0}x{1}x{2}>", h, llvm::alignTo(length, aLine), type);
 }
 
 std::string sparse_opt::selectText(int64_t h, int64_t group) {
@@ -40,7 +41,7 @@ std::string sparse_opt::selectText(int64_t h, int64_t group) {
 }
 
 std::string sparse_opt::selectedProductText(int64_t k, int64_t h, int64_t group,
-                                            bool isBf16) {
+                                            bool isBf16, const char *weight) {
   return formatv(
       R"(func.func @f(%x: memref<?x{0}x{3}>, %w: {4}, %l: memref<{2}xi32>,
     %n: memref<i32>, %b: memref<{1}xf32>, %u: memref<?x{1}xf32>,
@@ -55,11 +56,12 @@ std::string sparse_opt::selectedProductText(int64_t k, int64_t h, int64_t group,
   } : memref<?x{0}x{3}>, {4}, memref<{2}xi32>, memref<i32>
   return
 })",
-      k, h, h / group, typeName(isBf16), neuronMajor(h, k, isBf16));
+      k, h, h / group, typeName(isBf16),
+      neuronMajor(h, k, weight ? weight : typeName(isBf16)));
 }
 
 std::string sparse_opt::selectedSumText(int64_t h, int64_t n, int64_t group,
-                                        bool isBf16) {
+                                        const char *weight) {
   return formatv(
       R"(func.func @f(%v: memref<?x{0}xf32>, %w: {3}, %l: memref<{2}xi32>,
     %n: memref<i32>, %b: memref<{1}xf32>, %r: memref<?x{1}xf32>,
@@ -74,7 +76,7 @@ std::string sparse_opt::selectedSumText(int64_t h, int64_t n, int64_t group,
   } : memref<?x{0}xf32>, {3}, memref<{2}xi32>, memref<i32>
   return
 })",
-      h, n, h / group, neuronMajor(h, n, isBf16));
+      h, n, h / group, neuronMajor(h, n, weight));
 }
 
 //===----------------------------------------------------------------------===//
@@ -161,7 +163,7 @@ public:
   void selected(const char *op, const char *x, const char *xType,
                 int64_t length, int64_t matrix, const char *extra,
                 const char *out, int64_t n, const char *epilogue) {
-    std::string type = neuronMajor(block.hidden, length, block.isBf16);
+    std::string type = neuronMajor(block.hidden, length, block.weightType());
     std::string w = weight(type, matrix);
     int64_t k = length == n ? block.hidden : length;
     text += formatv(

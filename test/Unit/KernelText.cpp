@@ -71,19 +71,24 @@ static const char *epilogueLines(Epilogue epilogue) {
 
 std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue,
                                     bool isBf16, bool isOutBf16,
-                                    const char *element) {
+                                     const char *element, WeightRows rows) {
   llvm::StringRef type = element ? element : isBf16 ? "bf16" : "f32";
   int64_t width = type == "i8" ? int8PanelColumns : panelColumns;
   int64_t panels = llvm::divideCeil(n, width);
+  int64_t aLine = type == "bf16" ? 32 : type == "i8" ? 64 : 16;
   std::string weight =
-      type == "bf16"
+      rows == WeightRows::Outputs
+          ? llvm::formatv("{0}x{1}x{2}", n, llvm::alignTo(k, aLine), type).str()
+      : rows == WeightRows::Inputs
+          ? llvm::formatv("{0}x{1}x{2}", k, llvm::alignTo(n, aLine), type).str()
+      : type == "bf16"
           ? llvm::formatv("{0}x{1}x16x2xbf16", panels, (k + 1) / 2).str()
           : llvm::formatv("{0}x{1}x{2}x{3}", panels, k, width, type).str();
   return llvm::formatv(
       R"(func.func @f(%x: memref<?x{0}x{4}>, %w: memref<{2}>,
     %b: memref<{1}xf32>, %r: memref<?x{1}xf32>, %out: memref<?x{1}x{5}>)
     attributes {{llvm.emit_c_interface} {{
-  kernel.product %x, %w
+  kernel.product %x, %w {7}
       epilogue(%b, %r : memref<{1}xf32>, memref<?x{1}xf32>)
       outs(%out : memref<?x{1}x{5}>) {{
   ^bb0(%acc: f32, %bias: f32, %res: f32):
@@ -95,7 +100,8 @@ std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue,
       k, n, weight, epilogueLines(epilogue), isBf16 ? "bf16" : "f32",
       isOutBf16 ? "bf16" : "f32",
       isOutBf16 ? "%n = arith.truncf %y : f32 to bf16\n kernel.yield %n : bf16"
-                : "kernel.yield %y : f32");
+                : "kernel.yield %y : f32",
+      rows == WeightRows::Inputs ? "by_input" : "");
 }
 
 namespace {
@@ -210,6 +216,21 @@ std::vector<uint16_t> sparse_opt::packBf16(const std::vector<float> &weight,
                  2 +
              i % 2] = narrow[i * n + j];
   return packed;
+}
+
+std::vector<float> sparse_opt::padRows(const std::vector<float> &rows,
+                                       int64_t length, int64_t bytes) {
+  if (length == 0)
+    return {};
+  int64_t stride = llvm::alignTo(length, 64 / bytes);
+  std::vector<float> padded(rows.size() / length * stride);
+  for (size_t i = 0; i < rows.size(); ++i)
+    padded[i / length * stride + i % length] = rows[i];
+  return padded;
+}
+
+std::vector<int8_t> sparse_opt::toInt8(const std::vector<float> &values) {
+  return {values.begin(), values.end()};
 }
 
 std::vector<int8_t> sparse_opt::packInt8(const std::vector<float> &weight,

@@ -20,11 +20,16 @@ enum class Epilogue {
   QuickGelu
 };
 
+/// How a product's weight lies in memory: neuron-major with a row for each n or
+/// k, or not.
+enum class WeightRows { Panels, Outputs, Inputs };
+
 /// A function @f(x, weight, bias, residual, out) with one product; x holds f32
 /// or bf16, so does out, and weight what x holds or what is said.
 std::string productText(int64_t k, int64_t n, Epilogue epilogue,
                         bool isBf16 = false, bool isOutBf16 = false,
-                        const char *weight = nullptr);
+                        const char *weight = nullptr,
+                        WeightRows rows = WeightRows::Panels);
 
 /// How an attention's operands lie in memory.
 enum class Layout {
@@ -44,6 +49,11 @@ std::string attentionText(int64_t heads, int64_t d, int64_t e, Layout layout,
 std::vector<float> pack(const std::vector<float> &weight, int64_t k, int64_t n);
 std::vector<uint16_t> packBf16(const std::vector<float> &weight, int64_t k,
                                int64_t n);
+/// Rows of `length` with zeros behind, up to whole cache lines of elements of
+/// `bytes`.
+std::vector<float> padRows(const std::vector<float> &rows, int64_t length,
+                           int64_t bytes);
+std::vector<int8_t> toInt8(const std::vector<float> &values);
 /// Of integers.
 std::vector<int8_t> packInt8(const std::vector<float> &weight, int64_t k,
                              int64_t n);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Products whose weights are of another type than their left operand, against
-// sums in double precision.
+// Products whose weights are of another type than their left operand, or lie in
+// rows as those of selected neurons, against sums in double precision.
 #include "KernelsFixture.h"
 #include <cmath>
 
@@ -14,15 +14,28 @@ struct MixedProduct {
   int64_t k, n;
   bool isBf16; ///< x
   std::string type;
+  WeightRows rows;
   std::vector<float> weight;
 
-  MixedProduct(int64_t k, int64_t n, bool isBf16, const char *type)
-      : k(k), n(n), isBf16(isBf16), type(type), weight(random(k * n)) {
+  MixedProduct(int64_t k, int64_t n, bool isBf16, const char *type,
+               WeightRows rows)
+      : k(k), n(n), isBf16(isBf16), type(type), rows(rows),
+        weight(random(k * n)) {
     for (float &value : weight)
       if (type == std::string("i8"))
         value = std::nearbyint(127 * value);
     if (type == std::string("bf16"))
       weight = fromBf16(toBf16(weight));
+  }
+
+  /// Neuron-major.
+  std::vector<float> padded(int64_t bytes) const {
+    if (rows == WeightRows::Inputs)
+      return padRows(weight, n, bytes);
+    std::vector<float> transposed(k * n);
+    for (int64_t i = 0; i < k * n; ++i)
+      transposed[i % n * k + i / n] = weight[i];
+    return padRows(transposed, k, bytes);
   }
 };
 
@@ -63,7 +76,18 @@ protected:
         jit.call("f", memRef(x.data(), rows, product.k), weight, others...);
     };
     int64_t k = product.k, n = product.n, panels = (n + 15) / 16;
-    if (product.type == "i8") {
+    if (product.rows != WeightRows::Panels) {
+      int64_t neurons = product.rows == WeightRows::Inputs ? k : n;
+      auto withRows = [&](const auto &rows) {
+        with(memRef(rows.data(), neurons, int64_t(rows.size()) / neurons));
+      };
+      if (product.type == "i8")
+        withRows(toInt8(product.padded(1)));
+      else if (product.type == "bf16")
+        withRows(toBf16(product.padded(2)));
+      else
+        withRows(product.padded(4));
+    } else if (product.type == "i8") {
       std::vector<int8_t> packed = packInt8(product.weight, k, n);
       with(memRef(packed.data(), (n + 63) / 64, k, 64));
     } else if (product.type == "bf16") {
@@ -75,23 +99,33 @@ protected:
     }
   }
 
-  void checkSizes(bool isBf16, const char *type) {
+  void checkSizes(bool isBf16, const char *type,
+                  WeightRows rows = WeightRows::Panels) {
     for (auto [k, n] : {std::pair(19, 40), std::pair(64, 100),
                         std::pair(302, 113), std::pair(2, 1)}) {
-      MixedProduct product(k, n, isBf16, type);
+      MixedProduct product(k, n, isBf16, type, rows);
       KernelJit jit(productText(k, n, Epilogue::Residual, isBf16,
-                                /*isOutBf16=*/false, type),
+                                /*isOutBf16=*/false, type, rows),
                     *target);
       for (int64_t rows :
            {0, 1, 2, 3, 4, 5, 7, 13, 14, 15, 16, 29, 40, 129, 300})
         check(jit, product, rows);
     }
   }
+
+  void checkNeuronMajor(WeightRows rows) {
+    checkSizes(/*isBf16=*/false, "f32", rows);
+    checkSizes(/*isBf16=*/true, "bf16", rows);
+    checkSizes(/*isBf16=*/false, "i8", rows);
+    checkSizes(/*isBf16=*/true, "i8", rows);
+  }
 };
 
 TEST_P(WeightKernels, Int8ByF32) { checkSizes(/*isBf16=*/false, "i8"); }
 TEST_P(WeightKernels, Int8ByBf16) { checkSizes(/*isBf16=*/true, "i8"); }
 TEST_P(WeightKernels, Bf16ByF32) { checkSizes(/*isBf16=*/false, "bf16"); }
+TEST_P(WeightKernels, RowsOfOutputs) { checkNeuronMajor(WeightRows::Outputs); }
+TEST_P(WeightKernels, RowsOfInputs) { checkNeuronMajor(WeightRows::Inputs); }
 TEST_P(WeightKernels, F32ByBf16) { checkSizes(/*isBf16=*/true, "f32"); }
 
 INSTANTIATE_TEST_SUITE_P(Targets, WeightKernels, allTargets(), targetOf);

@@ -6,12 +6,13 @@
 // micro-kernel into a tile in first-level cache, and the epilogue runs over
 // the tile. With tile registers one call takes all rows of the superblock.
 // Weights of int8 are unpacked in registers for one row block, and once for all
-// of them where there are more. The register tile and cache sizes are the
-// target's.
+// of them where there are more; neuron-major ones once always. The register
+// tile and cache sizes are the target's.
 #include "Lowerings.h"
 #include "ProductEpilogue.h"
 #include "TileKernel.h"
 #include "UnpackPanels.h"
+#include "UnpackRows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -51,13 +52,20 @@ public:
     }
     thin = clipped(isInt8() ? target.thinInt8Tile : target.thinTile);
     // A second tiling is worth its code where it differs.
-    if (byTiles || thin.panels <= tall.panels)
+    if (byTiles || op.isNeuronMajor() || thin.panels <= tall.panels)
       thin.rows = 0;
+    if (op.getByInput())
+      panelsATask = llvm::alignTo(panelsOfWideRows, tall.panels);
+    else
+      panelsATask = tall.panels;
   }
 
   void lower();
 
 private:
+  /// Rows by input lie pages apart: so many columns of each are copied at once.
+  static constexpr int64_t panelsOfWideRows = 4;
+
   using Tile = TargetInfo::Tile;
   Tile clipped(const Tile &tile) const {
     return {tile.rows, unsigned(std::min<int64_t>(tile.panels, panels))};
@@ -87,6 +95,8 @@ private:
   Value leftView(MemRefType type, Value firstRow, Value rows);
   void emitPiece(const Tile &tiling, Value group,
                  llvm::function_ref<void(Group)> body);
+  void emitTall(Value group, Emitter::Part rows);
+  void emitUnpackedTask(Value task, Value rows);
   void emitTiledGroup(Group group, Emitter::Part rows);
   void emitBlocks(Group group, Emitter::Part rows);
   void emitProduct(Group group, const Block &block);
@@ -113,11 +123,13 @@ private:
   bool widens;   ///< x to f32
   bool overlaps; ///< epilogues with products, by tiles
   int64_t depth, columns, panels, rowStride;
-  Tile tall, thin; ///< thin.rows is 0 where there is no second tiling
+  int64_t panelsATask; ///< of the parallel loop; tall.panels but by input
+  Tile tall, thin;     ///< thin.rows is 0 where there is no second tiling
   unsigned bufferRows;
-  Value left;    ///< x, or its copy in f32
-  Value tile;    ///< f32 sums, panels x bufferRows x 16
-  Value scratch; ///< of a group of panels, unpacked
+  Value left;          ///< x, or its copy in f32
+  Value tile;          ///< f32 sums, panels x bufferRows x 16
+  Value scratch;       ///< of a group of panels, unpacked
+  Value firstUnpacked; ///< panel in there, of neuron-major weights
 };
 
 } // namespace
@@ -140,7 +152,7 @@ unsigned ProductLowering::panelsACall() const {
 /// A range of work worth waking a thread for streams 64 KiB of weights.
 int64_t ProductLowering::grain() const {
   int64_t groupBytes =
-      std::max<int64_t>(1, depth) * tall.panels * panelColumns * weightBytes();
+      std::max<int64_t>(1, depth) * panelsATask * panelColumns * weightBytes();
   return std::max<int64_t>(1, (64 << 10) / groupBytes);
 }
 
@@ -180,12 +192,14 @@ void ProductLowering::lower() {
   Value rows = b.size(op.getX(), 0);
   if (widens)
     emitWidening(rows);
-  Value superblocks = b.ceilDiv(rows, rowsASuperblock());
+  // Panels made of a neuron-major weight serve all rows.
+  Value superblocks =
+      op.isNeuronMajor() ? b.index(1) : b.ceilDiv(rows, rowsASuperblock());
   auto groupsOf = [&](const Tile &tiling) {
     return b.index(llvm::divideCeil(panels, tiling.panels));
   };
   Value isThin = b.less(rows, b.index(thin.rows + 1));
-  Value groups = groupsOf(tall);
+  Value groups = b.index(llvm::divideCeil(panels, panelsATask));
   if (thin.rows)
     groups = b.select(isThin, groupsOf(thin), groups);
   Value zero = b.index(0), superblock = zero, group = zero;
@@ -211,8 +225,9 @@ void ProductLowering::lower() {
           {std::max(tall.panels, thin.panels), bufferRows, panelColumns},
           b.getF32Type()),
       b.getI64IntegerAttr(64));
-  if (isInt8()) {
-    PanelUnpacking largest = {tall.panels, depth, /*toBf16=*/isPaired};
+  if (isInt8() || op.isNeuronMajor()) {
+    PanelUnpacking largest = {unsigned(std::min(panelsATask, panels)), depth,
+                              /*toBf16=*/isPaired || weightType.isBF16()};
     MemRefType type = largest.toType(op.getContext());
     scratch = memref::AllocOp::create(
         b, MemRefType::get(type.getShape(), type.getElementType()),
@@ -225,16 +240,43 @@ void ProductLowering::lower() {
       emitEpilogue(group, block.first, block.size);
     });
   };
-  auto emitTall = [&] {
-    Emitter::Part part = superblockRows(rows, superblocks, superblock);
-    emitPiece(tall, group, [&](Group group) {
-      byTiles ? emitTiledGroup(group, part) : emitBlocks(group, part);
-    });
+  auto emitSuperblock = [&] {
+    if (op.isNeuronMajor())
+      return emitUnpackedTask(group, rows);
+    emitTall(group, superblockRows(rows, superblocks, superblock));
   };
   if (thin.rows)
-    b.ifElse(isThin, emitThin, emitTall);
+    b.ifElse(isThin, emitThin, emitSuperblock);
   else
-    emitTall();
+    emitSuperblock();
+}
+
+void ProductLowering::emitTall(Value group, Emitter::Part rows) {
+  emitPiece(tall, group, [&](Group group) {
+    byTiles ? emitTiledGroup(group, rows) : emitBlocks(group, rows);
+  });
+}
+
+/// A task's panels made of a neuron-major weight, then all rows, group by
+/// group.
+void ProductLowering::emitUnpackedTask(Value task, Value rows) {
+  firstUnpacked = b.mul(task, panelsATask);
+  Value count =
+      b.min(b.sub(b.index(panels), firstUnpacked), b.index(panelsATask));
+  RowUnpacking unpacking;
+  unpacking.weight = op.getWeight();
+  unpacking.byInput = op.getByInput();
+  unpacking.toPairs = isPaired || weightType.isBF16();
+  unpacking.depth = depth;
+  unpacking.outputs = columns;
+  unpacking.emit(b, target, firstUnpacked, count, scratch);
+  Value superblocks = b.ceilDiv(rows, rowsASuperblock());
+  b.loop(superblocks, 1, [&](Value superblock) {
+    Emitter::Part part = superblockRows(rows, superblocks, superblock);
+    b.loop(b.ceilDiv(count, tall.panels), 1, [&](Value i) {
+      emitTall(b.add(b.mul(task, panelsATask / tall.panels), i), part);
+    });
+  });
 }
 
 /// `rows` rows of the left operand from `firstRow` on.
@@ -331,8 +373,8 @@ void ProductLowering::emitBlocks(Group group, Emitter::Part rows) {
     b.loop(blocks, 1, [&](Value i) {
       Emitter::Part part = b.balancedPart(rows.size, blocks, i);
       Block block = {b.add(rows.begin, part.begin), part.size,
-                     (tall.rows + 1) / 2, tall.rows};
-      if (isInt8())
+                     op.isNeuronMajor() ? 1 : (tall.rows + 1) / 2, tall.rows};
+      if (scratch)
         emitSwitch(group, right, block, Value(), 0, 0);
       else
         emitSwitch(group, right, block,
@@ -340,7 +382,10 @@ void ProductLowering::emitBlocks(Group group, Emitter::Part rows) {
       emitEpilogue(group, block.first, block.size);
     });
   };
-  b.ifElse(b.less(blocks, b.index(2)), emitSingle, emitSeveral);
+  if (op.isNeuronMajor())
+    emitSeveral();
+  else
+    b.ifElse(b.less(blocks, b.index(2)), emitSingle, emitSeveral);
 }
 
 /// Some panels as `type`.
@@ -354,6 +399,8 @@ Value ProductLowering::panelsView(const Panels &panels, MemRefType type) {
 
 /// A group's weights as micro-kernels of many rows take them.
 ProductLowering::Panels ProductLowering::unpacked(Group group) {
+  if (op.isNeuronMajor())
+    return {scratch, b.sub(group.first, firstUnpacked), false};
   if (!isInt8())
     return {op.getWeight(), group.first, false};
   PanelUnpacking unpacking = {group.count, depth, /*toBf16=*/isPaired};

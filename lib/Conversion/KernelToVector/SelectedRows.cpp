@@ -96,6 +96,8 @@ int64_t SelectedRows::groups() const {
 
 Value SelectedRows::loadAsF32(Emitter &b, Value neuron, Value column,
                               unsigned lanes) const {
+  if (elementType().isInteger(8))
+    return b.loadInt8(weight, {neuron, column}, lanes);
   return b.loadAsF32(weight, {neuron, column}, lanes);
 }
 

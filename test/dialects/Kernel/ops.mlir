@@ -11,6 +11,21 @@ func.func @product(%x: tensor<?x8xf32>, %w: tensor<2x8x16xf32>, %b: tensor<32xf3
   return %y : tensor<?x32xf32>
 }
 
+// CHECK-LABEL: @product_of_rows
+// CHECK: kernel.product %{{.+}}, %{{.+}} outs(
+// CHECK: kernel.product %{{.+}}, %{{.+}} by_input outs(
+func.func @product_of_rows(%x: tensor<?x8xf32>, %w: tensor<40x16xf32>, %v: tensor<40x16xf32>, %m: tensor<?x40xf32>, %out: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %h = kernel.product %x, %w outs(%m : tensor<?x40xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : tensor<?x8xf32>, tensor<40x16xf32> -> tensor<?x40xf32>
+  %y = kernel.product %h, %v by_input outs(%out : tensor<?x8xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : tensor<?x40xf32>, tensor<40x16xf32> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
 // CHECK-LABEL: @launch
 // CHECK: kernel.launch @body range(%{{.+}}, %{{.+}}) captures(%{{.+}} : memref<?xf32>)
 func.func private @body(%begin: index, %end: index, %thread: index, %m: memref<?xf32>) {

@@ -162,12 +162,12 @@ func.func @sum_c1(%x: tensor<?x32xbf16>, %w: tensor<32x16xf32>, %l: tensor<32xi3
 
 // -----
 
-func.func @sum_c1_weight(%x: tensor<?x32xf32>, %w: tensor<32x64xi8>, %l: tensor<32xi32>, %n: tensor<i32>, %o: tensor<?x8xf32>) {
-  // expected-error @below {{weight must hold f32 or bf16}}
+func.func @sum_c1_weight(%x: tensor<?x32xf32>, %w: tensor<32x64xi16>, %l: tensor<32xi32>, %n: tensor<i32>, %o: tensor<?x8xf32>) {
+  // expected-error @below {{weight must hold f32, bf16 or i8}}
   %r = kernel.selected_sum %x, %w of(%l, %n) outs(%o : tensor<?x8xf32>) {
   ^bb0(%a: f32):
     kernel.yield %a : f32
-  } : tensor<?x32xf32>, tensor<32x64xi8>, tensor<32xi32>, tensor<i32> -> tensor<?x8xf32>
+  } : tensor<?x32xf32>, tensor<32x64xi16>, tensor<32xi32>, tensor<i32> -> tensor<?x8xf32>
   return
 }
 
