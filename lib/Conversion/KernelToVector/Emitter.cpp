@@ -248,6 +248,21 @@ Value Emitter::widened(Value bf16) {
   return vector::BitCastOp::create(*this, type.clone(getF32Type()), value);
 }
 
+std::pair<Value, Value> Emitter::splitBf16(Value bf16) {
+  int64_t lanes = cast<VectorType>(bf16.getType()).getNumElements() / 2;
+  auto bits = VectorType::get(lanes, getI32Type());
+  auto floats = VectorType::get(lanes, getF32Type());
+  Value pairs = vector::BitCastOp::create(*this, bits, bf16);
+  auto constant = [&](int32_t value) {
+    return arith::ConstantOp::create(
+        *this, DenseElementsAttr::get(bits, getI32IntegerAttr(value)));
+  };
+  Value even = arith::ShLIOp::create(*this, pairs, constant(16));
+  Value odd = arith::AndIOp::create(*this, pairs, constant(-65536));
+  return {vector::BitCastOp::create(*this, floats, even),
+          vector::BitCastOp::create(*this, floats, odd)};
+}
+
 Value Emitter::loadInt8(Value memref, ValueRange indices, unsigned lanes) {
   Value wide =
       arith::ExtSIOp::create(*this, VectorType::get(lanes, getI32Type()),

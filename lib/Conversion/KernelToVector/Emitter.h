@@ -93,6 +93,8 @@ public:
 
   /// `bf16` elements as f32.
   Value widened(Value bf16);
+  /// Those of even number and of odd number, which is cheaper.
+  std::pair<Value, Value> splitBf16(Value bf16);
   /// The yielded value of a one-block region of element-wise scalar code, on
   /// vectors: `arguments` stand for the block's, and what `outer` maps to for
   /// scalars from outside.

@@ -26,6 +26,8 @@ public:
         lanes(target.f32Lanes()), registers(target.vectorBits == 512 ? 16 : 8) {
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     lines = llvm::divideCeil(columns, selected.line());
+    splits = selected.elementType().isBF16();
+    unit = splits ? 2 * lanes : lanes;
     int64_t neurons = cast<MemRefType>(op.getValues().getType()).getDimSize(1);
     parts = std::clamp<int64_t>(neurons / leastNeurons, 1, mostParts);
   }
@@ -54,15 +56,21 @@ private:
   void emitPart(Value part, Emitter::Part rows);
   void emitBatch(Value part, Emitter::Part rows, Value first, Value end);
   void emitBlock(const Block &block, const Batch &batch, bool isFirst);
+  SmallVector<Value> loadWeights(Value neuron, Value column);
   void emitLines(const Block &block, const Batch &batch, ArrayRef<Value> values,
                  Value line, unsigned count);
   void emitEpilogue(Emitter::Part rows);
-  void emitColumns(Emitter::Part rows, Value row, Value column);
+  SmallVector<Value> emitTotals(Value row, Value column);
+  void emitColumns(Emitter::Part rows, Value row, Value first);
 
   SelectedSumOp op;
   Emitter b;
   SelectedRows selected;
   unsigned lanes, registers; ///< registers for sums
+  /// Sums of even columns lie before those of odd ones, as the halves of 32
+  /// bits make them of bf16.
+  bool splits;
+  int64_t unit; ///< columns of which that is so
   int64_t columns, lines, parts;
   Value sums; ///< parts x rows x columns
 };
@@ -154,34 +162,46 @@ void SelectedSumLowering::emitBlock(const Block &block, const Batch &batch,
                 });
 }
 
+/// weight[neuron, column..., + unit) in the order of sums.
+SmallVector<Value> SelectedSumLowering::loadWeights(Value neuron,
+                                                    Value column) {
+  if (!splits)
+    return {selected.loadAsF32(b, neuron, column, lanes)};
+  auto [even, odd] = b.splitBf16(selected.load(b, neuron, column, unit));
+  return {even, odd};
+}
+
 void SelectedSumLowering::emitLines(const Block &block, const Batch &batch,
                                     ArrayRef<Value> values, Value line,
                                     unsigned count) {
-  int64_t begin = 0, end = count * selected.line();
-  int64_t step = std::max<int64_t>(1, registers / block.rows) * lanes;
-  for (; begin < end; begin += step) {
-    SmallVector<Value> places;
-    for (int64_t i = begin; i < std::min(begin + step, end); i += lanes)
+  int64_t end = count * selected.line();
+  int64_t step = std::max<int64_t>(
+      unit, llvm::alignDown(registers / block.rows * lanes, unit));
+  for (int64_t begin = 0; begin < end; begin += step) {
+    SmallVector<Value> places, all; // all: row by row
+    for (int64_t i = begin; i < std::min(begin + step, end); i += unit)
       places.push_back(b.add(b.mul(line, selected.line()), i));
-    auto at = [&](unsigned r, Value column) -> SmallVector<Value> {
-      return {block.part, b.add(block.sumRow, r), column};
+    auto forEachSum = [&](llvm::function_ref<void(ArrayRef<Value>)> body) {
+      for (unsigned r = 0; r != block.rows; ++r)
+        for (Value column : places)
+          for (int64_t i = 0; i != unit; i += lanes)
+            body({block.part, b.add(block.sumRow, r), b.add(column, i)});
     };
-    SmallVector<Value> all; // row by row
-    for (unsigned r = 0; r != block.rows; ++r)
+    forEachSum(
+        [&](ArrayRef<Value> at) { all.push_back(b.load(sums, at, lanes)); });
+    for (unsigned n = 0; n != batchNeurons; ++n) {
+      SmallVector<Value> weights;
       for (Value column : places)
-        all.push_back(b.load(sums, at(r, column), lanes));
-    for (unsigned n = 0; n != batchNeurons; ++n)
-      for (auto [i, column] : llvm::enumerate(places)) {
-        Value weight = selected.loadAsF32(b, batch.neurons[n], column, lanes);
-        for (unsigned r = 0; r != block.rows; ++r) {
-          Value &sum = all[r * places.size() + i];
+        llvm::append_range(weights, loadWeights(batch.neurons[n], column));
+      for (unsigned r = 0; r != block.rows; ++r)
+        for (auto [i, weight] : llvm::enumerate(weights)) {
+          Value &sum = all[r * weights.size() + i];
           sum = vector::FMAOp::create(b, values[r * batchNeurons + n], weight,
                                       sum);
         }
-      }
-    for (unsigned r = 0; r != block.rows; ++r)
-      for (auto [i, column] : llvm::enumerate(places))
-        b.store(all[r * places.size() + i], sums, at(r, column));
+    }
+    unsigned next = 0;
+    forEachSum([&](ArrayRef<Value> at) { b.store(all[next++], sums, at); });
   }
 }
 
@@ -195,25 +215,45 @@ void SelectedSumLowering::emitEpilogue(Emitter::Part rows) {
   Value first = b.mul(loop.getInductionVars()[0], columnsATask);
   Value size = b.min(b.sub(b.index(columns), first), b.index(columnsATask));
   b.loop(rows.size, 1, [&](Value row) {
-    b.loop(size, lanes,
+    b.loop(size, unit,
            [&](Value column) { emitColumns(rows, row, b.add(first, column)); });
   });
 }
 
+/// The parts' sums of the columns from `column` on, in their order.
+SmallVector<Value> SelectedSumLowering::emitTotals(Value row, Value column) {
+  SmallVector<Value> totals;
+  for (int64_t i = 0; i != unit; i += lanes) {
+    auto load = [&](int64_t part) {
+      return b.load(sums, {b.index(part), row, b.add(column, i)}, lanes);
+    };
+    Value total = load(0);
+    for (int64_t part = 1; part != parts; ++part)
+      total = arith::AddFOp::create(b, total, load(part));
+    totals.push_back(total);
+  }
+  if (!splits)
+    return totals;
+  Value both = b.interleave(totals);
+  auto half = [&](int64_t from) {
+    return vector::ExtractStridedSliceOp::create(b, both, from, lanes, 1);
+  };
+  return {half(0), half(lanes)};
+}
+
 void SelectedSumLowering::emitColumns(Emitter::Part rows, Value row,
-                                      Value column) {
-  Value mask, total = b.load(sums, {b.index(0), row, column}, lanes);
-  for (int64_t part = 1; part != parts; ++part)
-    total = arith::AddFOp::create(
-        b, total, b.load(sums, {b.index(part), row, column}, lanes));
-  if (columns % lanes)
-    mask = b.maskUpTo(column, b.index(columns), lanes);
+                                      Value first) {
   Value outRow = b.add(rows.begin, row);
-  SmallVector<Value> arguments = {total};
-  for (Value extra : op.getExtras())
-    arguments.push_back(b.loadExtra(extra, outRow, column, lanes, mask));
-  b.store(b.inlineVectorized(op.getEpilogue(), arguments, lanes), op.getOut(),
-          {outRow, column}, mask);
+  for (auto [i, total] : llvm::enumerate(emitTotals(row, first))) {
+    Value column = b.add(first, i * lanes), mask;
+    if (columns % unit)
+      mask = b.maskUpTo(column, b.index(columns), lanes);
+    SmallVector<Value> arguments = {total};
+    for (Value extra : op.getExtras())
+      arguments.push_back(b.loadExtra(extra, outRow, column, lanes, mask));
+    b.store(b.inlineVectorized(op.getEpilogue(), arguments, lanes), op.getOut(),
+            {outRow, column}, mask);
+  }
 }
 
 LogicalResult sparse_opt::lowerSelectedSum(SelectedSumOp op,
