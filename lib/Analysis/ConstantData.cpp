@@ -7,6 +7,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/Support/Alignment.h"
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -52,6 +53,14 @@ double ConstantData::getDouble(int64_t i) const {
   value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
                 &losesInfo);
   return value.convertToDouble();
+}
+
+void ConstantData::align() {
+  unsigned width = getElementBytes(type.getElementType());
+  if (llvm::isAddrAligned(llvm::Align(width & -width), bytes.data()))
+    return;
+  storage = std::make_shared<SmallVector<char>>(bytes);
+  bytes = *storage;
 }
 
 std::optional<ConstantData> sparse_opt::getConstantData(ElementsAttr value) {

@@ -17,12 +17,12 @@ using namespace sparse_opt::frontend;
 namespace ir = ::sparse_opt::onnx;
 
 /// Everything after parsing.
-static OwningOpRef<ModuleOp> importModel(pb::ModelProto &model,
-                                         StringRef folder,
-                                         const ImportOptions &options,
-                                         const Report &report) {
+static OwningOpRef<ModuleOp>
+importModel(pb::ModelProto &model, std::shared_ptr<llvm::MemoryBuffer> file,
+            StringRef folder, const ImportOptions &options,
+            const Report &report) {
   ModelInfo info;
-  Weights weights(folder, options.allowExternal, report);
+  Weights weights(folder, options.allowExternal, std::move(file), report);
   // 1. Make sure that ONNX's library gets what it can handle: versions it
   //    knows, names that resolve, tensors that hold what they should.
   registerMicrosoftOperators();
@@ -60,9 +60,10 @@ static OwningOpRef<ModuleOp> importWith(const Report &report, StringRef folder,
   loadDialects(report.context);
   try {
     pb::ModelProto model;
-    if (failed(parse(model)))
+    std::shared_ptr<llvm::MemoryBuffer> file; // that weights stay in
+    if (failed(parse(model, file)))
       return nullptr;
-    return importModel(model, folder, options, report);
+    return importModel(model, std::move(file), folder, options, report);
   } catch (const std::exception &thrown) {
     (void)report.error(cleanMessage(thrown.what()));
     return nullptr;
@@ -83,7 +84,9 @@ OwningOpRef<ModuleOp> sparse_opt::importOnnxFile(StringRef path,
   Report report(context, path);
   return importWith(
       report, llvm::sys::path::parent_path(path), options,
-      [&](pb::ModelProto &model) { return parseFile(path, model, report); });
+      [&](pb::ModelProto &model, std::shared_ptr<llvm::MemoryBuffer> &file) {
+        return parseFile(path, model, file, report);
+      });
 }
 
 OwningOpRef<ModuleOp>
@@ -91,7 +94,8 @@ sparse_opt::importOnnxBuffer(StringRef bytes, bool text, StringRef name,
                              StringRef folder, MLIRContext &context,
                              const ImportOptions &options) {
   Report report(context, name);
-  return importWith(report, folder, options, [&](pb::ModelProto &model) {
-    return parseBytes(bytes, text, model, report);
-  });
+  return importWith(report, folder, options,
+                    [&](pb::ModelProto &model, auto &) {
+                      return parseBytes(bytes, text, model, report);
+                    });
 }

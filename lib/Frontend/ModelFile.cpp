@@ -3,6 +3,7 @@
 // Bytes to protobuf, either form. What the parsers accept may still be
 // nonsense; Names.cpp and Normalize.cpp find that out.
 #include "ModelFile.h"
+#include "InlineWeights.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl.h"
 #include "onnx/defs/parser.h"
@@ -101,6 +102,7 @@ LogicalResult frontend::parseBytes(StringRef bytes, bool text,
 }
 
 LogicalResult frontend::parseFile(StringRef path, pb::ModelProto &model,
+                                  std::shared_ptr<MemoryBuffer> &weights,
                                   const Report &report) {
   sys::fs::file_status status;
   if (std::error_code error = sys::fs::status(path, status))
@@ -115,12 +117,14 @@ LogicalResult frontend::parseFile(StringRef path, pb::ModelProto &model,
   }
   if (status.getSize() == 0 || status.getSize() > INT_MAX)
     return parseBytes({"", size_t(status.getSize())}, false, model, report);
-  // Streamed, not mapped: the parser copies the weights once and nothing else
-  // of the file stays in memory.
-  int fd;
-  if (std::error_code error = sys::fs::openFileForRead(path, fd))
-    return report.error("cannot be read: " + error.message());
-  io::FileInputStream stream(fd, /*block_size=*/1 << 20);
-  stream.SetCloseOnDelete(true);
-  return parseBinary(stream, model, report);
+  auto file = MemoryBuffer::getFile(path, /*IsText=*/false,
+                                    /*RequiresNullTerminator=*/false);
+  if (!file)
+    return report.error("cannot be read: " + file.getError().message());
+  // Weights stay in the file: the parser would copy them.
+  std::optional<std::string> rest = detachInlineWeights((*file)->getBuffer());
+  if (!rest)
+    return parseBytes((*file)->getBuffer(), /*text=*/false, model, report);
+  weights = std::move(*file);
+  return parseBytes(*rest, /*text=*/false, model, report);
 }

@@ -4,6 +4,7 @@
 // external files may lie is decided in ExternalData.cpp.
 #include "Weights.h"
 #include "ExternalData.h"
+#include "InlineWeights.h"
 #include "Names.h"
 #include "TensorData.h"
 #include "mlir/IR/AsmState.h"
@@ -38,10 +39,13 @@ static void forgetPages(ArrayRef<char> bytes) {
 }
 
 Weights::Weights(StringRef folder, ArrayRef<std::string> allowExternal,
-                 const Report &report)
+                 std::shared_ptr<MemoryBuffer> file, const Report &report)
     : folder(folder.empty() ? "." : folder.str()),
       allowExternal(allowExternal.begin(), allowExternal.end()),
-      report(report) {}
+      report(report) {
+  if (file)
+    files[inlineLocation] = std::move(file);
+}
 
 //===----------------------------------------------------------------------===//
 // Taking
@@ -222,10 +226,11 @@ Weights::Entry *Weights::find(const pb::TensorProto &tensor) {
   return isStub ? &entries[index] : nullptr;
 }
 
+/// Mapped files are shared however they lie (ConstantData::align).
 static AsmResourceBlob shareOrAlign(ArrayRef<char> bytes, uint64_t align,
                                     std::shared_ptr<void> owner,
                                     bool isMapped) {
-  if (!isAddrAligned(Align(align), bytes.data()))
+  if (!isMapped && !isAddrAligned(Align(align), bytes.data()))
     return HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, align);
   auto release = [owner = std::move(owner), bytes, isMapped](void *, size_t,
                                                              size_t) mutable {

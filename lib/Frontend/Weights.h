@@ -16,8 +16,9 @@ namespace sparse_opt::frontend {
 
 class Weights {
 public:
+  /// `file` is the model's own, where large initialisers stay in it.
   Weights(llvm::StringRef folder, llvm::ArrayRef<std::string> allowExternal,
-          const Report &report);
+          std::shared_ptr<llvm::MemoryBuffer> file, const Report &report);
 
   /// Verifies every tensor of the model and takes the data of those over
   /// 1 KiB, and of all that are stored in external files.

@@ -186,9 +186,13 @@ ConstantFolder::evaluate(NodeOp node, Folder folder, unsigned index,
       return shared;
   auto type = cast<RankedTensorType>(node->getResult(index).getType());
   StringRef name = node.nodeName().empty() ? "folded" : node.nodeName();
+  SmallVector<std::optional<ConstantData>> aligned(inputs);
+  for (std::optional<ConstantData> &input : aligned)
+    if (input)
+      input->align();
   bool folded = false;
   ElementsAttr value = makeConstant(type, name, [&](MutableArrayRef<char> out) {
-    Fold fold{node, inputs, index, type, out};
+    Fold fold{node, aligned, index, type, out};
     folded = folder(fold);
   });
   if (folded)

@@ -7,6 +7,7 @@ made unless SPARSE_OPT_SMOLLM2_TOKENS=200 asks for more.
 """
 import os
 import pathlib
+import resource
 import tempfile
 import unittest
 
@@ -40,6 +41,8 @@ def setUpModule():
     unittest.addModuleCleanup(folder.cleanup)
     path = pathlib.Path(folder.name) / "smollm2.so"
     compile_model(model, path, "--kv-cache=in-place")
+    global peak_bytes
+    peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     compiled = Decoder(sparse_opt.load(path))
     reference = Decoder(onnxruntime.InferenceSession(
         model, providers=["CPUExecutionProvider"]))
@@ -57,6 +60,11 @@ def greedy(decoder, rows, count):
 
 
 class SmolLM2(unittest.TestCase):
+    def test_memory_of_compiling(self):
+        """Of the compiler and the linker, whichever needs more."""
+        weights = compiled.model.manifest["weight_bytes"]
+        self.assertLess(peak_bytes, 500e6 + 2 * weights)
+
     def test_the_same_tokens(self):
         for prompt in PROMPTS:
             with self.subTest(prompt):

@@ -7,6 +7,8 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "sparse-opt/Frontend/Import.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
 #include "gtest/gtest.h"
 
 using namespace mlir;
@@ -150,4 +152,87 @@ TEST(FrontendTest, hashIsOfWeightsNotOfTheirContainer) {
             hashOf(modelWith(wire::tensor("w", 1, {2}, "12345679"))));
   EXPECT_NE(hashOf(modelWith(one)),
             hashOf(modelWith(wire::tensor("w", 6, {2}, "12345678"), 6)));
+}
+
+//===----------------------------------------------------------------------===//
+// Weights that stay in the model's file
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A file of these bytes, which is gone at the end.
+class File {
+public:
+  explicit File(llvm::StringRef bytes) {
+    int fd;
+    EXPECT_FALSE(
+        llvm::sys::fs::createTemporaryFile("frontend", "onnx", fd, path));
+    llvm::raw_fd_ostream(fd, /*shouldClose=*/true) << bytes;
+  }
+  ~File() { llvm::sys::fs::remove(path); }
+  llvm::SmallString<64> path;
+};
+
+/// What a file says, without its name.
+std::string importFile(llvm::StringRef bytes) {
+  File file(bytes);
+  Importer importer;
+  auto module = importer.file(file.path);
+  std::string text;
+  if (module)
+    llvm::raw_string_ostream(text) << *module;
+  for (llvm::StringRef message : importer.messages)
+    text += message.split(": ").second;
+  return text;
+}
+
+std::string importBytes(llvm::StringRef bytes) {
+  Importer importer;
+  auto module = importer.bytes(bytes);
+  std::string text;
+  if (module)
+    llvm::raw_string_ostream(text) << *module;
+  for (llvm::StringRef message : importer.messages)
+    text += message.split(": ").second;
+  return text;
+}
+
+/// Its data begins at another remainder of 4 for each length of the name.
+std::string largeModel(const std::string &name, int64_t rows,
+                       const std::string &raw) {
+  return wire::model(
+      wire::graph({wire::node("Transpose", {name}, {"y"})},
+                  wire::initializer(wire::tensor(name, 1, {rows, 3}, raw)) +
+                      wire::output(wire::value("y", 1, {3, rows}))));
+}
+
+std::string floats(size_t count) {
+  std::string raw;
+  for (size_t i = 0; i < count; ++i) {
+    float value = 0.5f + i;
+    raw.append(reinterpret_cast<const char *>(&value), sizeof(value));
+  }
+  return raw;
+}
+} // namespace
+
+TEST(FrontendTest, inlineWeightsWhereverTheyLie) {
+  // The larger one is mapped, the other read.
+  for (int64_t rows : {100, 20000})
+    for (std::string name : {"w", "ww", "www", "wwww"}) {
+      std::string model = largeModel(name, rows, floats(3 * rows));
+      EXPECT_EQ(importFile(model), importBytes(model));
+    }
+}
+
+TEST(FrontendTest, inlineWeightsThatAreDamaged) {
+  std::string raw = floats(300);
+  for (size_t size : {size_t(0), raw.size() - 4, raw.size() - 1}) {
+    std::string model = largeModel("w", 100, raw.substr(0, size));
+    EXPECT_EQ(importFile(model), importBytes(model));
+    EXPECT_NE(importFile(model).find("holds"), std::string::npos);
+  }
+  std::string model = largeModel("w", 100, raw);
+  for (size_t size = 0; size < model.size(); size += 7)
+    EXPECT_EQ(importFile(model.substr(0, size)),
+              importBytes(model.substr(0, size)));
 }

@@ -9,6 +9,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <chrono>
+#include <cstdlib>
 
 using namespace llvm;
 using namespace sparse_opt;
@@ -55,15 +56,19 @@ Error Candidate::open(CompileOptions options) {
   if (std::error_code code =
           sys::fs::createTemporaryFile("sparse-opt-measure", "so", path))
     return makeError("no temporary file: " + code.message());
-  // The library stays mapped without its name.
-  llvm::scope_exit remove([&] { sys::fs::remove(path); });
+  // Library and weights stay mapped without their names.
+  llvm::scope_exit remove([&] {
+    sys::fs::remove(path);
+    sys::fs::remove(path + ".weights");
+  });
   options.output = path.str().str();
   options.emit = "so";
   options.entry = "sparse_opt_model_v1";
   options.march = "native";
   options.dumpStages.clear();
   options.methodsDone = nullptr;
-  options.weightsInFile = false;
+  options.weightsInFile = true; // linkers would hold them twice
+  unsetenv("SPARSE_OPT_WEIGHTS"); // they are beside the library
   std::string types = typeText(options);
   if (types.empty())
     types = "f32";

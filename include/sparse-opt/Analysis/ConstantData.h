@@ -24,6 +24,9 @@ struct ConstantData {
   /// Element `i` of a float or integer tensor; bool is 0 or 1.
   double getDouble(int64_t i) const;
   int64_t getInteger(int64_t i) const;
+  /// Copies `bytes` unless they are aligned for the element type. Those that a
+  /// file holds, which is mapped, may lie anywhere.
+  void align();
 };
 
 /// Bytes an element takes in memory, 0 for types that hold none.
