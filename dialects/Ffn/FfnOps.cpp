@@ -64,9 +64,9 @@ void SelectionType::print(AsmPrinter &printer) const {
   printer << '>';
 }
 
-LogicalResult SelectionType::verify(function_ref<InFlightDiagnostic()> emitError,
-                                    int64_t neurons, int64_t group,
-                                    int64_t tile) {
+LogicalResult
+SelectionType::verify(function_ref<InFlightDiagnostic()> emitError,
+                      int64_t neurons, int64_t group, int64_t tile) {
   if (neurons < 1 || group < 1 || tile < 1)
     return emitError() << "expects neurons, group and tile of at least 1";
   if (neurons % group)
@@ -200,7 +200,8 @@ LogicalResult SelectOp::verify() {
     return success();
   bool isMask = getElementTypeOrSelf(getScore()).isInteger(1);
   if (isMask != (rule == Rule::Given))
-    return emitOpError("expects i1 for `given` and floats for other rules, got ")
+    return emitOpError(
+               "expects i1 for `given` and floats for other rules, got ")
            << getScore().getType();
   // (C2) sizes.
   int64_t neurons = getSelection().getType().getNeurons();
@@ -260,7 +261,8 @@ LogicalResult CorrectOp::verify() {
 //===----------------------------------------------------------------------===//
 
 /// A surrogate of zeros is none.
-static LogicalResult dropZeroSurrogate(CorrectOp op, PatternRewriter &rewriter) {
+static LogicalResult dropZeroSurrogate(CorrectOp op,
+                                       PatternRewriter &rewriter) {
   if (!op.getMinus() || !matchPattern(op.getMinus(), m_AnyZeroFloat()))
     return rewriter.notifyMatchFailure(op, "has no surrogate of zeros");
   rewriter.modifyOpInPlace(op, [&] { op.getMinusMutable().clear(); });

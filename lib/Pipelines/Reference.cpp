@@ -72,8 +72,7 @@ static void usePlainForms(ModuleOp module) {
   SmallVector<scf::IfOp> branches;
   module.walk([&](Operation *op) {
     OpBuilder builder(op);
-    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp, kernel::NoteRowsOp>(
-            op))
+    if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp, kernel::NoteRowsOp>(op))
       op->erase();
     else if (auto knob = dyn_cast<kernel::KnobOp>(op))
       knob.replaceAllUsesWith(

@@ -71,7 +71,7 @@ static const char *epilogueLines(Epilogue epilogue) {
 
 std::string sparse_opt::productText(int64_t k, int64_t n, Epilogue epilogue,
                                     bool isBf16, bool isOutBf16,
-                                     const char *element, WeightRows rows) {
+                                    const char *element, WeightRows rows) {
   llvm::StringRef type = element ? element : isBf16 ? "bf16" : "f32";
   int64_t width = type == "i8" ? int8PanelColumns : panelColumns;
   int64_t panels = llvm::divideCeil(n, width);

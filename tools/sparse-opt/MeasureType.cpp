@@ -67,7 +67,7 @@ Error Candidate::open(CompileOptions options) {
   options.march = "native";
   options.dumpStages.clear();
   options.methodsDone = nullptr;
-  options.weightsInFile = true; // linkers would hold them twice
+  options.weightsInFile = true;   // linkers would hold them twice
   unsetenv("SPARSE_OPT_WEIGHTS"); // they are beside the library
   std::string types = typeText(options);
   if (types.empty())

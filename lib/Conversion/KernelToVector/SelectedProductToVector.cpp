@@ -35,11 +35,14 @@ public:
 private:
   /// Neurons of a tile, and lanes of its epilogue.
   static constexpr unsigned tileNeurons = 8;
-  using Sums = SmallVector<Value>; ///< row by row, in each neuron by neuron
+  /// Sums of every other vector of a neuron's row, so that additions of one
+  /// needn't wait for the other's.
+  static constexpr unsigned chains = 2;
+  using Sums = SmallVector<Value>; ///< row by row
 
   struct Tile {
-    Value first; ///< entry
-    SmallVector<Value> neurons, next;
+    Value first;                ///< entry
+    SmallVector<Value> neurons; ///< those of the next one behind them
   };
   struct Rows {
     Value first;
@@ -50,7 +53,7 @@ private:
   unsigned rowsABlock() const { return target.vectorBits == 512 ? 2 : 1; }
   void emitRows(const Tile &tile, Emitter::Part rows, bool isFirst);
   void emitBlock(const Tile &tile, Rows rows, bool isFirst);
-  Sums accumulate(const Tile &tile, Rows rows, Value line, unsigned lines,
+  Sums accumulate(Value neuron, Rows rows, Value line, unsigned lines,
                   Sums sums, bool isLast);
   Value loadX(Value row, Value column, Value mask);
   Value multiplyAdd(Value x, Value weight, Value sum);
@@ -80,8 +83,7 @@ void SelectedProductLowering::lower() {
   b.setInsertionPointToStart(parallel.getBody());
   Tile tile;
   tile.first = b.mul(parallel.getInductionVars()[0], tileNeurons);
-  tile.neurons = selected.neurons(b, tile.first, tileNeurons);
-  tile.next = selected.neurons(b, b.add(tile.first, tileNeurons), tileNeurons);
+  tile.neurons = selected.neurons(b, tile.first, 2 * tileNeurons);
   Value rows = b.size(op.getX(), 0);
   Value blocks = b.ceilDiv(rows, rowsABlock());
   // The first rows bring the weights into cache for the others.
@@ -104,28 +106,35 @@ void SelectedProductLowering::emitRows(const Tile &tile, Emitter::Part rows,
 
 void SelectedProductLowering::emitBlock(const Tile &tile, Rows rows,
                                         bool isFirst) {
-  Sums sums(rows.count * tileNeurons, b.splat(0.0f, target.f32Lanes()));
+  Sums sums(rows.count * tileNeurons);
   int64_t lines = depth / selected.line();
-  sums = selected.read(
-      b, tile.neurons, isFirst ? ValueRange(tile.next) : ValueRange(), lines,
-      sums, [&](Value line, unsigned count, ValueRange carried) {
-        return accumulate(tile, rows, line, count, Sums(carried),
-                          /*isLast=*/false);
-      });
-  if (depth % selected.line())
-    sums = accumulate(tile, rows, b.index(lines), 1, sums, /*isLast=*/true);
+  int64_t ahead = selected.rowsAhead(lines, tileNeurons);
+  for (unsigned n = 0; n != tileNeurons; ++n) {
+    Value neuron = tile.neurons[n], next = tile.neurons[n + ahead];
+    Sums parts = selected.read(
+        b, neuron, isFirst ? ValueRange(next) : ValueRange(), lines,
+        Sums(rows.count * chains, b.splat(0.0f, target.f32Lanes())),
+        [&](Value line, unsigned count, ValueRange carried) {
+          return accumulate(neuron, rows, line, count, Sums(carried),
+                            /*isLast=*/false);
+        });
+    if (depth % selected.line())
+      parts = accumulate(neuron, rows, b.index(lines), 1, parts,
+                         /*isLast=*/true);
+    for (unsigned r = 0; r != rows.count; ++r)
+      sums[r * tileNeurons + n] =
+          arith::AddFOp::create(b, parts[r * chains], parts[r * chains + 1]);
+  }
   for (unsigned r = 0; r != rows.count; ++r)
     emitEpilogue(tile, b.add(rows.first, r),
                  addAcross(ArrayRef(sums).slice(r * tileNeurons, tileNeurons)));
 }
 
-/// sums += x[rows, lines] * w[neurons, lines], neuron by neuron; of the last
-/// line what x has.
+/// sums += x[rows, lines] * w[neuron, lines]; of the last line what x has.
 SelectedProductLowering::Sums
-SelectedProductLowering::accumulate(const Tile &tile, Rows rows, Value line,
+SelectedProductLowering::accumulate(Value neuron, Rows rows, Value line,
                                     unsigned lines, Sums sums, bool isLast) {
-  SmallVector<Value> columns;
-  SmallVector<SmallVector<Value>> x; // by column, then row
+  unsigned chain = 0;
   for (int64_t part = 0; part != lines * selected.line(); part += width) {
     int64_t begin = depth / selected.line() * selected.line() + part;
     if (isLast && begin >= depth)
@@ -133,21 +142,14 @@ SelectedProductLowering::accumulate(const Tile &tile, Rows rows, Value line,
     Value column = b.add(b.mul(line, selected.line()), part), mask;
     if (isLast && begin + width > depth)
       mask = b.maskUpTo(column, b.index(depth), width);
-    columns.push_back(column);
-    x.emplace_back();
-    for (unsigned r = 0; r != rows.count; ++r)
-      x.back().push_back(loadX(b.add(rows.first, r), column, mask));
-  }
-  for (unsigned n = 0; n != tileNeurons; ++n)
-    for (auto [column, xs] : llvm::zip_equal(columns, x)) {
-      Value weight =
-          byPairs ? selected.load(b, tile.neurons[n], column, width)
-                  : selected.loadAsF32(b, tile.neurons[n], column, width);
-      for (unsigned r = 0; r != rows.count; ++r) {
-        Value &sum = sums[r * tileNeurons + n];
-        sum = multiplyAdd(xs[r], weight, sum);
-      }
+    Value weight = byPairs ? selected.load(b, neuron, column, width)
+                           : selected.loadAsF32(b, neuron, column, width);
+    for (unsigned r = 0; r != rows.count; ++r) {
+      Value &sum = sums[r * chains + chain];
+      sum = multiplyAdd(loadX(b.add(rows.first, r), column, mask), weight, sum);
     }
+    chain = (chain + 1) % chains;
+  }
   return sums;
 }
 

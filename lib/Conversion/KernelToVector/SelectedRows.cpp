@@ -106,6 +106,13 @@ Value SelectedRows::load(Emitter &b, Value neuron, Value column,
   return b.load(weight, {neuron, column}, lanes);
 }
 
+int64_t SelectedRows::rowsAhead(int64_t lines, int64_t most) const {
+  if (lines == 0 || ahead < lines / linesAStep)
+    return 1;
+  return std::clamp<int64_t>(llvm::divideCeil(ahead * linesAStep / 2, lines), 1,
+                             most);
+}
+
 SmallVector<Value> SelectedRows::read(Emitter &b, ValueRange neurons,
                                       ValueRange next, int64_t lines,
                                       ValueRange first, Body body) const {

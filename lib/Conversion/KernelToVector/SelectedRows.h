@@ -39,6 +39,10 @@ public:
   mlir::Value load(Emitter &b, mlir::Value neuron, mlir::Value column,
                    unsigned lanes) const;
 
+  /// Which row after another should be fetched while that is read, where rows
+  /// of `lines` are so short that the next one is too near; at most `most`.
+  int64_t rowsAhead(int64_t lines, int64_t most) const;
+
   /// Lines from `line` on, with the values carried.
   using Body = llvm::function_ref<llvm::SmallVector<mlir::Value>(
       mlir::Value line, unsigned lines, mlir::ValueRange carried)>;

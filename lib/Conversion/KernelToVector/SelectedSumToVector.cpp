@@ -36,6 +36,9 @@ public:
 
 private:
   static constexpr unsigned batchNeurons = 8;
+  /// Neurons whose rows are read side by side: sums are loaded and stored half
+  /// as often, and few streams are fetched well.
+  static constexpr unsigned abreast = 2;
   /// A part has sums of its own: few parts, and enough neurons in each.
   static constexpr int64_t mostParts = 8, leastNeurons = 64;
   /// Rows whose sums are kept at a time, and those of one pass over a batch.
@@ -43,8 +46,8 @@ private:
   static constexpr int64_t columnsATask = 256; ///< of the epilogue
 
   struct Batch {
-    SmallVector<Value> neurons, next;
-    Value first, end; ///< entries
+    SmallVector<Value> neurons; ///< those of the next one behind them
+    Value first, end;           ///< entries
   };
   struct Block {
     Value part, row, sumRow; ///< of values, of sums
@@ -57,8 +60,8 @@ private:
   void emitBatch(Value part, Emitter::Part rows, Value first, Value end);
   void emitBlock(const Block &block, const Batch &batch, bool isFirst);
   SmallVector<Value> loadWeights(Value neuron, Value column);
-  void emitLines(const Block &block, const Batch &batch, ArrayRef<Value> values,
-                 Value line, unsigned count);
+  void emitLines(const Block &block, ArrayRef<Value> neurons,
+                 ArrayRef<Value> values, Value line, unsigned count);
   void emitEpilogue(Emitter::Part rows);
   SmallVector<Value> emitTotals(Value row, Value column);
   void emitColumns(Emitter::Part rows, Value row, Value first);
@@ -124,9 +127,7 @@ void SelectedSumLowering::emitPart(Value part, Emitter::Part rows) {
 
 void SelectedSumLowering::emitBatch(Value part, Emitter::Part rows, Value first,
                                     Value end) {
-  Batch batch = {selected.neurons(b, first, batchNeurons, end),
-                 selected.neurons(b, b.add(first, batchNeurons), batchNeurons),
-                 first, end};
+  Batch batch = {selected.neurons(b, first, 2 * batchNeurons), first, end};
   Value blocks = b.ceilDiv(rows.size, rowsABlock);
   auto emit = [&](Value number, bool isFirst) {
     Emitter::Part block = b.balancedPart(rows.size, blocks, number);
@@ -140,26 +141,32 @@ void SelectedSumLowering::emitBatch(Value part, Emitter::Part rows, Value first,
   b.loop(b.index(1), blocks, [&](Value i) { emit(i, /*isFirst=*/false); });
 }
 
-/// A batch that is not whole has its last neuron again, times 0.
+/// What a batch has behind the part's end is another's: it counts 0.
 void SelectedSumLowering::emitBlock(const Block &block, const Batch &batch,
                                     bool isFirst) {
   Value zero = b.zero(b.getF32Type()), last = b.sub(batch.end, b.index(1));
-  SmallVector<Value> values;
-  for (unsigned r = 0; r != block.rows; ++r)
-    for (unsigned n = 0; n != batchNeurons; ++n) {
+  int64_t ahead = std::max<int64_t>(
+      abreast, selected.rowsAhead(lines, batchNeurons - abreast + 1));
+  for (unsigned first = 0; first != batchNeurons; first += abreast) {
+    SmallVector<Value> values, next; // values: neuron by neuron
+    for (unsigned n = first; n != first + abreast; ++n) {
+      next.push_back(batch.neurons[n + ahead]);
       Value entry = b.add(batch.first, n);
-      Value value = memref::LoadOp::create(
-          b, op.getValues(),
-          ValueRange{b.add(block.row, r), b.min(entry, last)});
-      values.push_back(
-          b.broadcast(b.select(b.less(entry, batch.end), value, zero), lanes));
+      for (unsigned r = 0; r != block.rows; ++r) {
+        Value value = memref::LoadOp::create(
+            b, op.getValues(),
+            ValueRange{b.add(block.row, r), b.min(entry, last)});
+        values.push_back(b.broadcast(
+            b.select(b.less(entry, batch.end), value, zero), lanes));
+      }
     }
-  selected.read(b, batch.neurons,
-                isFirst ? ValueRange(batch.next) : ValueRange(), lines, {},
-                [&](Value line, unsigned count, ValueRange) {
-                  emitLines(block, batch, values, line, count);
-                  return SmallVector<Value>();
-                });
+    ArrayRef<Value> neurons = ArrayRef(batch.neurons).slice(first, abreast);
+    selected.read(b, neurons, isFirst ? ValueRange(next) : ValueRange(), lines,
+                  {}, [&](Value line, unsigned count, ValueRange) {
+                    emitLines(block, neurons, values, line, count);
+                    return SmallVector<Value>();
+                  });
+  }
 }
 
 /// weight[neuron, column..., + unit) in the order of sums.
@@ -171,7 +178,7 @@ SmallVector<Value> SelectedSumLowering::loadWeights(Value neuron,
   return {even, odd};
 }
 
-void SelectedSumLowering::emitLines(const Block &block, const Batch &batch,
+void SelectedSumLowering::emitLines(const Block &block, ArrayRef<Value> neurons,
                                     ArrayRef<Value> values, Value line,
                                     unsigned count) {
   int64_t end = count * selected.line();
@@ -189,15 +196,15 @@ void SelectedSumLowering::emitLines(const Block &block, const Batch &batch,
     };
     forEachSum(
         [&](ArrayRef<Value> at) { all.push_back(b.load(sums, at, lanes)); });
-    for (unsigned n = 0; n != batchNeurons; ++n) {
+    for (auto [n, neuron] : llvm::enumerate(neurons)) {
       SmallVector<Value> weights;
       for (Value column : places)
-        llvm::append_range(weights, loadWeights(batch.neurons[n], column));
+        llvm::append_range(weights, loadWeights(neuron, column));
       for (unsigned r = 0; r != block.rows; ++r)
         for (auto [i, weight] : llvm::enumerate(weights)) {
           Value &sum = all[r * weights.size() + i];
-          sum = vector::FMAOp::create(b, values[r * batchNeurons + n], weight,
-                                      sum);
+          sum =
+              vector::FMAOp::create(b, values[n * block.rows + r], weight, sum);
         }
     }
     unsigned next = 0;
