@@ -42,7 +42,7 @@ struct TargetInfo {
   /// How many lines ahead a product with few rows fetches each panel, and all
   /// of them together of int8.
   unsigned prefetchLines, int8PrefetchLines;
-  /// The same of selected neurons' rows.
+  /// The same of selected neurons' rows, of all that are read side by side.
   unsigned selectedLines;
   Bf16 bf16;
   /// Of Bf16::Tiles: tiles of the left operand and panels that are multiplied

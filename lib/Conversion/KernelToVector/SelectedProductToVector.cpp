@@ -35,10 +35,7 @@ public:
 private:
   /// Neurons of a tile, and lanes of its epilogue.
   static constexpr unsigned tileNeurons = 8;
-  /// Sums of every other vector of a neuron's row, so that additions of one
-  /// needn't wait for the other's.
-  static constexpr unsigned chains = 2;
-  using Sums = SmallVector<Value>; ///< row by row
+  using Sums = SmallVector<Value>; ///< row by row, in each neuron by neuron
 
   struct Tile {
     Value first;                ///< entry
@@ -53,8 +50,8 @@ private:
   unsigned rowsABlock() const { return target.vectorBits == 512 ? 2 : 1; }
   void emitRows(const Tile &tile, Emitter::Part rows, bool isFirst);
   void emitBlock(const Tile &tile, Rows rows, bool isFirst);
-  Sums accumulate(Value neuron, Rows rows, Value line, unsigned lines,
-                  Sums sums, bool isLast);
+  Sums accumulate(ArrayRef<Value> neurons, Rows rows, Value line,
+                  unsigned lines, Sums sums, bool isLast);
   Value loadX(Value row, Value column, Value mask);
   Value multiplyAdd(Value x, Value weight, Value sum);
   Value addAcross(ArrayRef<Value> sums);
@@ -108,33 +105,42 @@ void SelectedProductLowering::emitBlock(const Tile &tile, Rows rows,
                                         bool isFirst) {
   Sums sums(rows.count * tileNeurons);
   int64_t lines = depth / selected.line();
-  int64_t ahead = selected.rowsAhead(lines, tileNeurons);
-  for (unsigned n = 0; n != tileNeurons; ++n) {
-    Value neuron = tile.neurons[n], next = tile.neurons[n + ahead];
+  unsigned abreast = SelectedRows::abreast(lines, 1, tileNeurons);
+  int64_t ahead = selected.rowsAhead(lines, abreast, tileNeurons);
+  // One neuron alone has two sums, so that additions needn't wait.
+  unsigned chains = abreast == 1 ? 2 : 1;
+  for (unsigned first = 0; first != tileNeurons; first += abreast) {
+    auto neurons = ArrayRef(tile.neurons).slice(first, abreast);
+    auto next = ArrayRef(tile.neurons).slice(first + ahead, abreast);
     Sums parts = selected.read(
-        b, neuron, isFirst ? ValueRange(next) : ValueRange(), lines,
-        Sums(rows.count * chains, b.splat(0.0f, target.f32Lanes())),
+        b, neurons, isFirst ? next : ArrayRef<Value>(), lines,
+        Sums(rows.count * abreast * chains, b.splat(0.0f, target.f32Lanes())),
         [&](Value line, unsigned count, ValueRange carried) {
-          return accumulate(neuron, rows, line, count, Sums(carried),
+          return accumulate(neurons, rows, line, count, Sums(carried),
                             /*isLast=*/false);
         });
     if (depth % selected.line())
-      parts = accumulate(neuron, rows, b.index(lines), 1, parts,
+      parts = accumulate(neurons, rows, b.index(lines), 1, parts,
                          /*isLast=*/true);
-    for (unsigned r = 0; r != rows.count; ++r)
-      sums[r * tileNeurons + n] =
-          arith::AddFOp::create(b, parts[r * chains], parts[r * chains + 1]);
+    for (unsigned i = 0, e = rows.count * abreast; i != e; ++i)
+      sums[i / abreast * tileNeurons + first + i % abreast] =
+          chains == 1 ? parts[i]
+                      : arith::AddFOp::create(b, parts[2 * i], parts[2 * i + 1])
+                            .getResult();
   }
   for (unsigned r = 0; r != rows.count; ++r)
     emitEpilogue(tile, b.add(rows.first, r),
                  addAcross(ArrayRef(sums).slice(r * tileNeurons, tileNeurons)));
 }
 
-/// sums += x[rows, lines] * w[neuron, lines]; of the last line what x has.
+/// sums += x[rows, lines] * w[neurons, lines], neuron by neuron, in turns into
+/// as many sums as each has; of the last line what x has.
 SelectedProductLowering::Sums
-SelectedProductLowering::accumulate(Value neuron, Rows rows, Value line,
-                                    unsigned lines, Sums sums, bool isLast) {
-  unsigned chain = 0;
+SelectedProductLowering::accumulate(ArrayRef<Value> neurons, Rows rows,
+                                    Value line, unsigned lines, Sums sums,
+                                    bool isLast) {
+  SmallVector<Value> columns;
+  SmallVector<SmallVector<Value>> x; // by column, then row
   for (int64_t part = 0; part != lines * selected.line(); part += width) {
     int64_t begin = depth / selected.line() * selected.line() + part;
     if (isLast && begin >= depth)
@@ -142,14 +148,21 @@ SelectedProductLowering::accumulate(Value neuron, Rows rows, Value line,
     Value column = b.add(b.mul(line, selected.line()), part), mask;
     if (isLast && begin + width > depth)
       mask = b.maskUpTo(column, b.index(depth), width);
-    Value weight = byPairs ? selected.load(b, neuron, column, width)
-                           : selected.loadAsF32(b, neuron, column, width);
-    for (unsigned r = 0; r != rows.count; ++r) {
-      Value &sum = sums[r * chains + chain];
-      sum = multiplyAdd(loadX(b.add(rows.first, r), column, mask), weight, sum);
-    }
-    chain = (chain + 1) % chains;
+    columns.push_back(column);
+    x.emplace_back();
+    for (unsigned r = 0; r != rows.count; ++r)
+      x.back().push_back(loadX(b.add(rows.first, r), column, mask));
   }
+  size_t chains = sums.size() / (rows.count * neurons.size());
+  for (auto [n, neuron] : llvm::enumerate(neurons))
+    for (auto [i, column] : llvm::enumerate(columns)) {
+      Value weight = byPairs ? selected.load(b, neuron, column, width)
+                             : selected.loadAsF32(b, neuron, column, width);
+      for (unsigned r = 0; r != rows.count; ++r) {
+        Value &sum = sums[(r * neurons.size() + n) * chains + i % chains];
+        sum = multiplyAdd(x[i][r], weight, sum);
+      }
+    }
   return sums;
 }
 

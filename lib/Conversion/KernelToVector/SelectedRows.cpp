@@ -106,18 +106,21 @@ Value SelectedRows::load(Emitter &b, Value neuron, Value column,
   return b.load(weight, {neuron, column}, lanes);
 }
 
-int64_t SelectedRows::rowsAhead(int64_t lines, int64_t most) const {
-  if (lines == 0 || ahead < lines / linesAStep)
-    return 1;
-  return std::clamp<int64_t>(llvm::divideCeil(ahead * linesAStep / 2, lines), 1,
-                             most);
+int64_t SelectedRows::rowsAhead(int64_t lines, unsigned abreast,
+                                int64_t most) const {
+  int64_t distance = ahead / abreast;
+  if (lines == 0 || distance < lines / linesAStep)
+    return abreast;
+  int64_t rows = llvm::divideCeil(distance * linesAStep / 2, lines);
+  return std::clamp<int64_t>(rows, abreast, most);
 }
 
 SmallVector<Value> SelectedRows::read(Emitter &b, ValueRange neurons,
                                       ValueRange next, int64_t lines,
                                       ValueRange first, Body body) const {
   int64_t steps = lines / linesAStep, rest = lines % linesAStep;
-  int64_t distance = next.empty() ? 0 : std::min(steps, ahead);
+  int64_t distance =
+      next.empty() ? 0 : std::min<int64_t>(steps, ahead / neurons.size());
   Value zero = b.index(0), turn = b.index(steps - distance);
   auto fetch = [&](ValueRange rows, Value step, int64_t count) {
     for (Value row : rows)

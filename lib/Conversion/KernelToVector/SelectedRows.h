@@ -39,9 +39,15 @@ public:
   mlir::Value load(Emitter &b, mlir::Value neuron, mlir::Value column,
                    unsigned lanes) const;
 
-  /// Which row after another should be fetched while that is read, where rows
-  /// of `lines` are so short that the next one is too near; at most `most`.
-  int64_t rowsAhead(int64_t lines, int64_t most) const;
+  /// How many rows of `lines` to read side by side: `few` of short ones, which
+  /// end before streams of them are found, `many` of long ones.
+  static unsigned abreast(int64_t lines, unsigned few, unsigned many) {
+    return lines > longLines ? many : few;
+  }
+  /// Which row after another should be fetched while that is read, `abreast` at
+  /// a time, where rows of `lines` are so short that the next one is too near;
+  /// at most `most`.
+  int64_t rowsAhead(int64_t lines, unsigned abreast, int64_t most) const;
 
   /// Lines from `line` on, with the values carried.
   using Body = llvm::function_ref<llvm::SmallVector<mlir::Value>(
@@ -54,6 +60,8 @@ public:
                                       mlir::ValueRange first, Body body) const;
 
 private:
+  static constexpr int64_t longLines = 64;
+
   mlir::Value weight, list, count, entries;
   int64_t group, ahead;
 };

@@ -36,9 +36,6 @@ public:
 
 private:
   static constexpr unsigned batchNeurons = 8;
-  /// Neurons whose rows are read side by side: sums are loaded and stored half
-  /// as often, and few streams are fetched well.
-  static constexpr unsigned abreast = 2;
   /// A part has sums of its own: few parts, and enough neurons in each.
   static constexpr int64_t mostParts = 8, leastNeurons = 64;
   /// Rows whose sums are kept at a time, and those of one pass over a batch.
@@ -145,8 +142,9 @@ void SelectedSumLowering::emitBatch(Value part, Emitter::Part rows, Value first,
 void SelectedSumLowering::emitBlock(const Block &block, const Batch &batch,
                                     bool isFirst) {
   Value zero = b.zero(b.getF32Type()), last = b.sub(batch.end, b.index(1));
-  int64_t ahead = std::max<int64_t>(
-      abreast, selected.rowsAhead(lines, batchNeurons - abreast + 1));
+  // Of two rows sums are loaded and stored half as often as of one.
+  unsigned abreast = SelectedRows::abreast(lines, 2, batchNeurons);
+  int64_t ahead = selected.rowsAhead(lines, abreast, batchNeurons);
   for (unsigned first = 0; first != batchNeurons; first += abreast) {
     SmallVector<Value> values, next; // values: neuron by neuron
     for (unsigned n = first; n != first + abreast; ++n) {

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Milliseconds a token of decoders that read a real text, interleaved.
+
+    PYTHONPATH=python python benchmarks/decode_text.py --tokenizer=tokenizer.json \\
+        dense.so sparse.so
+
+Unlike made-up tokens a text has the activations that thresholds were fitted
+for. Each model gets a prompt of --context tokens of the State of the Union
+address of 2021, then --steps tokens of it one at a time, in turns of one step
+each, so that what else the machine does meets all alike. Prints medians, and
+what share of the neurons compressed blocks took.
+"""
+import argparse
+import statistics
+import time
+
+import numpy
+
+import sparse_opt
+from sparse_opt import texts, tokenizing
+from sparse_opt.decoding import Decoder
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--context", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    tokens = tokenizing.load(args.tokenizer).encode(texts.speech("2021_joseph_r_biden_d")).ids
+    models = [sparse_opt.load(path, threads=args.threads) for path in args.models]
+    times = [[] for _ in models]
+    for turn in range(args.rounds):
+        decoders = [Decoder(model) for model in models]
+        first = turn * (args.context + args.steps)
+        for decoder in decoders:
+            decoder.step([tokens[first:first + args.context]])
+        for i in range(args.steps):
+            token = numpy.array([[tokens[first + args.context + i]]])
+            for decoder, taken in zip(decoders, times):
+                start = time.perf_counter()
+                decoder.step(token)
+                taken.append(time.perf_counter() - start)
+    base = statistics.median(times[0])
+    for path, model, taken in zip(args.models, models, times):
+        median = statistics.median(taken)
+        stats = [s for s in model.telemetry() if s["rows"] > s["fallbacks"]]
+        density = f"{statistics.mean(s['density'] for s in stats):.3f}" if stats else "dense"
+        print(f"{path:40} {1e3 * median:8.2f} ms  {base / median:6.2f}x  density {density}")
+
+
+if __name__ == "__main__":
+    main()
