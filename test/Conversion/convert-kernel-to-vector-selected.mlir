@@ -50,7 +50,7 @@ func.func @select_groups(%s: memref<?x48xf32>, %l: memref<3xi32>, %n: memref<i32
   return
 }
 
-// Tiles of eight neurons, four lines of each in turn, which are fetched 16
+// Tiles of eight neurons, of long rows four lines of each in turn, which are fetched 16
 // ahead and, from there on, in the next tile. The epilogue gathers what belongs
 // to neurons.
 // CHECK-LABEL: @product
@@ -65,7 +65,7 @@ func.func @select_groups(%s: memref<?x48xf32>, %l: memref<3xi32>, %n: memref<i32
 // CHECK: vector.gather
 // CHECK: vector.maskedload
 // CHECK: vector.maskedstore
-// CHECK: kernel.grain = 4 : i64
+// CHECK: kernel.grain = 1 : i64
 // A target without dot products has f32; one row at a time has registers.
 // V3-LABEL: @product
 // V3-NOT: scf.index_switch
@@ -73,13 +73,27 @@ func.func @select_groups(%s: memref<?x48xf32>, %l: memref<3xi32>, %n: memref<i32
 // V3: vector.fma
 // LLVM-LABEL: @product
 // LLVM: llvm.intr.prefetch
-func.func @product(%x: memref<?x1024xbf16>, %w: memref<96x1024xbf16>, %l: memref<96xi32>, %n: memref<i32>, %b: memref<96xf32>, %u: memref<?x96xf32>, %out: memref<?x96xf32>) {
+func.func @product(%x: memref<?x4096xbf16>, %w: memref<96x4096xbf16>, %l: memref<96xi32>, %n: memref<i32>, %b: memref<96xf32>, %u: memref<?x96xf32>, %out: memref<?x96xf32>) {
   kernel.selected_product %x, %w of(%l, %n) epilogue(%b, %u : memref<96xf32>, memref<?x96xf32>) outs(%out : memref<?x96xf32>) {
   ^bb0(%acc: f32, %bias: f32, %times: f32):
     %s = arith.addf %acc, %bias : f32
     %y = arith.mulf %s, %times : f32
     kernel.yield %y : f32
-  } : memref<?x1024xbf16>, memref<96x1024xbf16>, memref<96xi32>, memref<i32>
+  } : memref<?x4096xbf16>, memref<96x4096xbf16>, memref<96xi32>, memref<i32>
+  return
+}
+
+// Short rows one after another, each with two sums, while a later one is fetched
+// from end to end.
+// CHECK-LABEL: @product_of_short_rows
+// CHECK: scf.parallel
+// CHECK-COUNT-8: scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>) {
+// CHECK: vector.shuffle
+func.func @product_of_short_rows(%x: memref<1x512xf32>, %w: memref<96x512xf32>, %l: memref<96xi32>, %n: memref<i32>, %out: memref<1x96xf32>) {
+  kernel.selected_product %x, %w of(%l, %n) outs(%out : memref<1x96xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<1x512xf32>, memref<96x512xf32>, memref<96xi32>, memref<i32>
   return
 }
 
