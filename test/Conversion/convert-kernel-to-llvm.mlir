@@ -79,3 +79,23 @@ func.func @main(%n: index, %m: memref<?xindex>, %call: !llvm.ptr {kernel.call}) 
   kernel.check_sizes %n, %four when %holds "n is 4"
   return
 }
+
+// -----
+
+// Knobs and counts are found by their places in the module's lists.
+// CHECK: func.func @main(%{{.+}}: memref<f32>, %{{.+}}: index, %{{.+}}: index, %[[CALL:.+]]: !llvm.ptr
+// CHECK: %[[KNOBS:.+]] = llvm.load %{{.+}} : !llvm.ptr -> !llvm.ptr
+// CHECK: %[[SLOT:.+]] = llvm.getelementptr %[[KNOBS]][4]
+// CHECK: llvm.load %[[SLOT]] : !llvm.ptr -> f32
+// CHECK: %[[BLOCKS:.+]] = llvm.load %{{.+}} : !llvm.ptr -> !llvm.ptr
+// CHECK: llvm.getelementptr %[[BLOCKS]][0]
+// CHECK-COUNT-2: llvm.store
+// CHECK-NOT: kernel.
+module attributes {kernel.knobs = [{name = "s", value = 0.0 : f32}, {name = "t", value = 0.0 : f32}], kernel.blocks = [{name = "b", groups = 32 : i64}]} {
+  func.func @main(%m: memref<f32>, %rows: index, %n: index, %call: !llvm.ptr {kernel.call}) {
+    %t = kernel.knob "t" = 0.0
+    memref.store %t, %m[] : memref<f32>
+    kernel.note_rows "b" %rows selected %n of 32
+    return
+  }
+}

@@ -182,7 +182,12 @@ static void lowerCorrect(ffn::CorrectOp op, Lowering &l) {
   c.shape.back() = l.size(c.neurons());
   Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
   std::optional<int64_t> known = getConstantIntValue(rows);
-  if (!fitsKernels(c) || (known && *known > fewRows))
+  bool fits = fitsKernels(c);
+  if (!fits && c.select.getRule() != ffn::Rule::All)
+    emitRemark(op.getLoc()) << "all neurons of this block are computed for few "
+                               "rows too: kernels that skip them need f32 "
+                               "constants whose widths are multiples of 64";
+  if (!fits || (known && *known > fewRows))
     return l.set(op.getY(), correctManyRows(l, c));
   if (known)
     return l.set(op.getY(), correctFewRows(l, c));

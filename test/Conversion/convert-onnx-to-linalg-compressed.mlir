@@ -1,0 +1,63 @@
+// RUN: sparse-opt %s --split-input-file --convert-onnx-to-linalg --canonicalize --cse --verify-diagnostics | FileCheck %s
+
+// Few rows list what is kept and read the rows of it; many compute all neurons,
+// masked where they are made. Knobs and blocks are numbered.
+// CHECK: module attributes {kernel.blocks = [{groups = 64 : i64, name = "b"}], kernel.knobs = [{name = "t", value = 1.000000e-01 : f32}]}
+// CHECK-LABEL: @main
+// CHECK: %[[T:.+]] = kernel.knob "t" = 1.000000e-01
+// CHECK: %[[FEW:.+]] = arith.cmpi ule, %{{.+}}, %c16
+// CHECK: scf.if %[[FEW]] -> (tensor<?x64xf32>) {
+// CHECK: %[[S:.+]]:3 = kernel.select
+// CHECK: %[[CENTRED:.+]] = arith.subf
+// CHECK: math.absf %[[CENTRED]]
+// CHECK: %[[KEEP:.+]] = arith.cmpf ugt, %{{.+}}, %[[T]]
+// CHECK: kernel.yield %[[KEEP]], %[[CENTRED]] : i1, f32
+// CHECK: kernel.note_rows "b" %{{.+}} selected %{{.+}} of 64
+// CHECK: %[[P:.+]] = kernel.selected_product %arg0, %{{.+}} of(%[[S]]#0, %[[S]]#1) epilogue(%[[S]]#2
+// CHECK: kernel.selected_sum %[[P]], %{{.+}} of(%[[S]]#0, %[[S]]#1)
+// CHECK: } else {
+// CHECK: kernel.note_rows "b" %{{.+}} of 64
+// CHECK: arith.select %{{.+}}, %{{.+}}, %{{.+}} : f32
+// CHECK: } {kernel.few_rows}
+func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"}) -> (tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "y"}) {
+  %gate = onnx.constant dense<1.0> : tensor<64x64xf32>
+  %up = onnx.constant dense<2.0> : tensor<64x64xf32>
+  %down = onnx.constant dense<3.0> : tensor<64x64xf32>
+  %c = onnx.constant dense<0.5> : tensor<64xf32>
+  %t = ffn.knob "t" = 0.1
+  %g = ffn.score exact <silu> %x(%gate) : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %s = ffn.select magnitude(%g) minus(%c) above(%t) : (tensor<?x64xf32>, tensor<64xf32>, f32) -> !ffn.selection<64>
+  %y = ffn.correct <silu> %x, %s known(%g) gate(%gate) up(%up) down(%down) minus(%c) {block_name = "b"} : (tensor<?x64xf32>, !ffn.selection<64>, tensor<?x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+// Static rows need no branch; too many of them no kernel.
+// CHECK-LABEL: @many
+// CHECK-NOT: scf.if
+// CHECK-NOT: kernel.select
+// CHECK: arith.select
+func.func @many(%x: tensor<17x64xf32> {onnx.dims = ["17", "64"], onnx.name = "x"}) -> (tensor<17x64xf32> {onnx.dims = ["17", "64"], onnx.name = "y"}) {
+  %up = onnx.constant dense<2.0> : tensor<64x64xf32>
+  %down = onnx.constant dense<3.0> : tensor<64x64xf32>
+  %g = ffn.score exact <relu> %x(%up) : (tensor<17x64xf32>, tensor<64x64xf32>) -> tensor<17x64xf32>
+  %s = ffn.select nonzero(%g) : (tensor<17x64xf32>) -> !ffn.selection<64>
+  %y = ffn.correct <relu> %x, %s known(%g) up(%up) down(%down) : (tensor<17x64xf32>, !ffn.selection<64>, tensor<17x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<17x64xf32>
+  return %y : tensor<17x64xf32>
+}
+
+// -----
+
+// What kernels can't take is said.
+// CHECK-LABEL: @odd
+// CHECK-NOT: kernel.select
+func.func @odd(%x: tensor<?x8xf32> {onnx.dims = ["n", "8"], onnx.name = "x"}) -> (tensor<?x8xf32> {onnx.dims = ["n", "8"], onnx.name = "y"}) {
+  %up = onnx.constant dense<2.0> : tensor<8x32xf32>
+  %down = onnx.constant dense<3.0> : tensor<32x8xf32>
+  %g = ffn.score exact <relu> %x(%up) : (tensor<?x8xf32>, tensor<8x32xf32>) -> tensor<?x32xf32>
+  %s = ffn.select nonzero(%g) : (tensor<?x32xf32>) -> !ffn.selection<32>
+  // expected-remark @below {{all neurons of this block are computed for few rows too: kernels that skip them need f32 constants whose widths are multiples of 64}}
+  %y = ffn.correct <relu> %x, %s known(%g) up(%up) down(%down) : (tensor<?x8xf32>, !ffn.selection<32>, tensor<?x32xf32>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
