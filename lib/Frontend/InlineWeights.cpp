@@ -7,6 +7,7 @@
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/LEB128.h"
 
 using namespace llvm;
 using namespace sparse_opt;
@@ -33,16 +34,15 @@ struct Field {
   uint64_t value;
 };
 
+/// Protobuf's varints are LEB128.
 bool readVarint(StringRef &rest, uint64_t &value) {
-  value = 0;
-  for (unsigned shift = 0; shift < 64 && !rest.empty(); shift += 7) {
-    uint8_t byte = rest.front();
-    rest = rest.drop_front();
-    value |= uint64_t(byte & 0x7f) << shift;
-    if (byte < 0x80)
-      return true;
-  }
-  return false;
+  unsigned length = 0;
+  const char *error = nullptr;
+  value = decodeULEB128(rest.bytes_begin(), &length, rest.bytes_end(), &error);
+  if (error)
+    return false;
+  rest = rest.drop_front(length);
+  return true;
 }
 
 bool readField(StringRef &rest, Field &field) {
