@@ -244,7 +244,8 @@ static std::optional<int> chooseType(CompileOptions &options,
     options.dtype = "bf16";
   const std::string types = typeText(options);
   Expected<TypeMeasurement> measured =
-      measureTypes(options, flags.inputs, flags.shape, *limit);
+      measureTypes(options, flags.inputs, flags.shape, *limit,
+                   /*inTurns=*/isAuto);
   clock.end();
   if (!measured && isAuto)
     return fail(measured.takeError());

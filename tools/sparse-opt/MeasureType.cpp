@@ -39,7 +39,7 @@ struct Candidate {
 /// What is left of a candidate.
 struct Outcome {
   std::vector<NpyArray> results;
-  double bestTime = 0; // seconds
+  double time = 0; // seconds
 };
 } // namespace
 
@@ -97,7 +97,7 @@ Error Candidate::open(CompileOptions options) {
   return Error::success();
 }
 
-/// The best of some runs: two types don't run in turns, so what else the
+/// The best of some runs: where two types don't run in turns, what else the
 /// machine does mustn't count.
 Error Candidate::run(double &bestTime) {
   using Seconds = std::chrono::duration<double>;
@@ -208,15 +208,53 @@ static Error runAlone(const CompileOptions &options,
     std::string types = typeText(options);
     options.progress("running " + (types.empty() ? "f32" : types));
   }
-  if (Error error = candidate.run(outcome.bestTime))
+  if (Error error = candidate.run(outcome.time))
     return error;
   outcome.results = candidate.instance->getResults();
   return Error::success();
 }
 
+/// Both types in memory, run in turns: what else the machine does meets both
+/// alike, so that a choice may hang on it. The times become medians.
+static Error runInTurns(const CompileOptions &plain,
+                        const CompileOptions &options,
+                        function_ref<Error(Candidate &)> bind, Outcome &exact,
+                        Outcome &narrow) {
+  using Seconds = std::chrono::duration<double>;
+  Candidate candidates[2];
+  Outcome *outcomes[] = {&exact, &narrow};
+  std::vector<double> times[2];
+  for (auto [candidate, each] :
+       zip_equal(candidates, ArrayRef({&plain, &options}))) {
+    if (Error error = candidate.open(*each))
+      return error;
+    if (Error error = bind(candidate))
+      return error;
+  }
+  if (options.progress)
+    options.progress("running " + typeText(options) + " and f32 in turns");
+  constexpr unsigned warmUps = 2, turns = 15;
+  for (unsigned turn = 0; turn < warmUps + turns; ++turn)
+    for (auto [candidate, taken] : zip_equal(candidates, times)) {
+      auto start = std::chrono::steady_clock::now();
+      if (Error error = candidate.instance->run())
+        return error;
+      if (turn >= warmUps)
+        taken.push_back(
+            Seconds(std::chrono::steady_clock::now() - start).count());
+    }
+  for (auto [candidate, taken, outcome] :
+       zip_equal(candidates, times, outcomes)) {
+    sort(taken);
+    outcome->time = taken[taken.size() / 2];
+    outcome->results = candidate.instance->getResults();
+  }
+  return Error::success();
+}
+
 Expected<TypeMeasurement> sparse_opt::tool::measureTypes(
     const CompileOptions &options, const std::string &inputs,
-    const std::string &shape, const ErrorLimit &limit) {
+    const std::string &shape, const ErrorLimit &limit, bool inTurns) {
   Outcome exact, narrow;
   CompileOptions plain = options;
   plain.dtype = plain.weightType = "f32";
@@ -234,11 +272,13 @@ Expected<TypeMeasurement> sparse_opt::tool::measureTypes(
     candidate.instance->bind(arrays);
     return Error::success();
   };
-  if (Error error = runAlone(plain, bind, exact))
+  Error error = inTurns ? runInTurns(plain, options, bind, exact, narrow)
+                        : runAlone(plain, bind, exact);
+  if (!error && !inTurns)
+    error = runAlone(options, bind, narrow);
+  if (error)
     return std::move(error);
-  if (Error error = runAlone(options, bind, narrow))
-    return std::move(error);
-  result.speedup = exact.bestTime / narrow.bestTime;
+  result.speedup = exact.time / narrow.time;
   if (Error error =
           compareResults(exact.results, narrow.results, limit, result))
     return std::move(error);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What bf16 or int8 weights cost in accuracy and gain in time on this machine:
-// the model compiled so and in f32, run one after the other on the same inputs.
+// the model compiled so and in f32, run on the same inputs.
 #ifndef SPARSE_OPT_TOOLS_MEASURETYPE_H
 #define SPARSE_OPT_TOOLS_MEASURETYPE_H
 #include "Compare.h"
@@ -12,7 +12,7 @@ namespace sparse_opt::tool {
 struct TypeMeasurement {
   std::string output; ///< the float output that is furthest off
   Differences error;  ///< of it, to f32
-  double speedup = 0; ///< time of f32 over the other's, best ones, one thread
+  double speedup = 0; ///< time of f32 over the other's, one thread
   std::string inputs; ///< what it was measured on
 
   /// For the manifest: what doesn't change from one run to the next.
@@ -23,11 +23,11 @@ struct TypeMeasurement {
 std::string typeText(const CompileOptions &options);
 
 /// Compiles what `options` describe for this CPU, and the same in f32. `inputs`
-/// is an .npz file or, when empty, `shape` describes made-up ones.
-llvm::Expected<TypeMeasurement> measureTypes(const CompileOptions &options,
-                                             const std::string &inputs,
-                                             const std::string &shape,
-                                             const ErrorLimit &limit);
+/// is an .npz file or, when empty, `shape` describes made-up ones. `inTurns`:
+/// the speedup is of medians, with both models in memory at a time.
+llvm::Expected<TypeMeasurement>
+measureTypes(const CompileOptions &options, const std::string &inputs,
+             const std::string &shape, const ErrorLimit &limit, bool inTurns);
 
 } // namespace sparse_opt::tool
 #endif
