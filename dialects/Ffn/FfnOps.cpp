@@ -230,6 +230,11 @@ LogicalResult LinearOp::verify() {
     if (failed(checkInput(*this, getX(), folded[0])))
       return failure();
   }
+  // (C3) stored needs folded, and is i8.
+  if (std::optional<Type> stored = getStored();
+      stored && !(getFolded() && stored->isInteger(8)))
+    return emitOpError("expects `stored` to be i8 and of `folded`, got ")
+           << *stored;
   // (C2) one element type throughout.
   return checkElementTypes(*this);
 }

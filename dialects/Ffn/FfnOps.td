@@ -137,7 +137,7 @@ def ScoreOp : FfnOp<"score", [Pure]> {
       Optional<RankedTensorOf<[AnyFloat]>>:$bias);
   let results = (outs RankedTensorOf<[AnyFloat]>:$result);
   let assemblyFormat = [{
-    $kind $activation $x `(` $weight (`,` $bias^)? `)` attr-dict
+    `` $kind $activation $x `(` $weight (`,` $bias^)? `)` attr-dict
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
@@ -171,7 +171,7 @@ def SelectOp : FfnOp<"select", [Pure, AttrSizedOperandSegments]> {
       Optional<F32>:$above);
   let results = (outs Ffn_SelectionType:$selection);
   let assemblyFormat = [{
-    $rule (`(` $score^ (`,` $times^)? `)`)? (`minus` `(` $minus^ `)`)?
+    `` $rule (`(` $score^ (`,` $times^)? `)`)? (`minus` `(` $minus^ `)`)?
     (`weight` `(` $weight^ `)`)? (`above` `(` $above^ `)`)? attr-dict
     `:` functional-type(operands, results)
   }];
@@ -191,20 +191,24 @@ def DensityOp : FfnOp<"density", [Pure]> {
 def LinearOp : FfnOp<"linear", [Pure]> {
   let summary = "x folded + offset: what a block is without corrections";
   let description = [{
-    Without `folded` every row is `offset`.
+    Without `folded` every row is `offset`. `stored` is the type that compiled
+    models hold `folded` in, whatever their other weights are (i8: rounded to
+    nearest, one scale a column); absent, that of weights.
 
     (C1) `x` ends in `d`, `folded` is `d x d_out`, `offset` of size `d_out`,
     which the result ends in; the leading dimensions of `x` and the result
     agree.
     (C2) one element type throughout.
+    (C3) `stored` needs `folded`, and is i8.
   }];
   let arguments = (ins RankedTensorOf<[AnyFloat]>:$x,
       Optional<RankedTensorOf<[AnyFloat]>>:$folded,
-      RankedTensorOf<[AnyFloat]>:$offset);
+      RankedTensorOf<[AnyFloat]>:$offset,
+      OptionalAttr<TypeAttr>:$stored);
   let results = (outs RankedTensorOf<[AnyFloat]>:$y);
   let assemblyFormat = [{
-    $x (`folded` `(` $folded^ `)`)? `offset` `(` $offset `)` attr-dict
-    `:` functional-type(operands, results)
+    $x (`folded` `(` $folded^ (`as` $stored^)? `)`)? `offset` `(` $offset `)`
+    attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

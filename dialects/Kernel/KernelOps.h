@@ -28,6 +28,10 @@ inline int64_t panelColumnsOf(mlir::Type element) {
 /// An scf.if that takes the same values from kernels for few rows, or else from
 /// plain code, which always may be taken.
 constexpr llvm::StringLiteral fewRowsAttr = "kernel.few_rows";
+
+/// A type, on a contraction with a constant and on the `kernel.product` that it
+/// becomes: what the constant is stored in, whatever others are.
+constexpr llvm::StringLiteral weightTypeAttr = "kernel.weight_type";
 /// Lists of the module: `{name, value}` of each kernel.knob, and `{name,
 /// groups}` of each block of kernel.note_rows. The runtime knows both by their
 /// positions.

@@ -60,6 +60,14 @@ double Skipping::densityAt(float threshold) const {
   return double(sorted.end() - first) / double(sorted.size());
 }
 
+std::vector<uint64_t> Skipping::keptAt(float threshold) const {
+  std::vector<uint64_t> kept(scores.cols());
+  for (long row = 0; row < scores.rows(); ++row)
+    for (long neuron = 0; neuron < scores.cols(); ++neuron)
+      kept[neuron] += scores(row, neuron) > threshold;
+  return kept;
+}
+
 /// 0 of nothing is nothing.
 static double ratio(double error, double norm) {
   return error == 0 ? 0 : error / norm;

@@ -40,11 +40,11 @@ void sparse_opt::buildSharedCodegenPipeline(OpPassManager &pm,
   pm.addPass(createCSEPass());
   // 2. Regions worth one kernel each; their weights are packed.
   pm.addPass(createKernelFormRegions());
+  KernelNarrowTypesOptions types;
+  types.operands = options.operands;
+  types.weights = options.weights;
+  pm.addPass(createKernelNarrowTypes(types));
   if (options.operands != "f32" || options.weights != "f32") {
-    KernelNarrowTypesOptions types;
-    types.operands = options.operands;
-    types.weights = options.weights;
-    pm.addPass(createKernelNarrowTypes(types));
     pm.addPass(createKernelShortenActivations());
     pm.addPass(createKernelNarrowStates());
   }

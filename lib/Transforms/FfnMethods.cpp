@@ -117,9 +117,10 @@ public:
         block.getUp(), block.getUpBias(), block.getDown(), form.minus,
         block.getUpActivationAttr(), builder.getStringAttr(name));
     if (form.offset) {
-      Value linear =
-          ffn::LinearOp::create(builder, loc, block.getType(), block.getX(),
-                                form.folded, form.offset);
+      Value linear = ffn::LinearOp::create(
+          builder, loc, block.getType(), block.getX(), form.folded, form.offset,
+          form.folded && form.foldedType ? TypeAttr::get(form.foldedType)
+                                         : TypeAttr());
       y = arith::AddFOp::create(builder, loc, linear, y);
     }
     block.getY().replaceAllUsesWith(y);

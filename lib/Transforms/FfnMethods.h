@@ -46,10 +46,20 @@ struct CompressedForm {
   mlir::Value minus, weight; ///< of h, or null
   mlir::Value folded;        ///< d x d_out, or null
   mlir::Value offset;        ///< of d_out, or null
+  mlir::Type foldedType;     ///< what `folded` is stored in, or null: as others
 };
 
 /// block(x) -> linear(x) + correct(x, select(score(x))); the block goes.
 void compressBlock(NamedBlock block, const CompressedForm &form);
+
+bool hasConstantWeights(ffn::BlockOp block);
+/// Gives the block, whose weights are constants with data, the neurons that
+/// `order` lists, in its order. With all of them y stays what it is, but for
+/// the order in which they are added up.
+void takeNeurons(ffn::BlockOp block, llvm::ArrayRef<size_t> order);
+/// Neurons that are kept often first (`kept` counts rows): those lie together
+/// then, and are read as one stream.
+llvm::SmallVector<size_t> byFrequency(llvm::ArrayRef<uint64_t> kept);
 
 /// A 64-bit float of `ffn.methods`.
 mlir::Attribute number(mlir::MLIRContext *context, double value);

@@ -4,9 +4,12 @@
 // when the model runs; how many there will be only a profile knows.
 #include "FfnMethods.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
+#include "sparse-opt/Transforms/OnnxFolding.h"
 #include "sparse-opt/Transforms/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <numeric>
 
 namespace sparse_opt {
 #define GEN_PASS_DEF_FFNSKIPZEROS
@@ -21,23 +24,22 @@ static bool givesZeros(ffn::Activation activation) {
          activation == ffn::Activation::Relu2;
 }
 
-/// The share of exact zeros among what the block's activation gave.
-static double shareOfZeros(ffn::BlockOp block,
-                           const CalibrationProfile &profile, size_t index) {
+/// How many rows each neuron was other than exactly zero in, as its activation
+/// gave it.
+static SmallVector<uint64_t>
+nonZeros(ffn::BlockOp block, const CalibrationProfile &profile, size_t index) {
   const BlockCounts &counts = profile.counts[index];
-  uint64_t zeros = 0, values = profile.rowsOf(index) * counts.zeros.size();
-  if (!values)
-    return 0;
+  SmallVector<uint64_t> rows(counts.zeros.size(), profile.rowsOf(index));
   if (block.getGate() && givesZeros(block.getActivation())) {
     // Zeros of the product may be those of `up`: count gates below 0.
     for (auto [i, count] : llvm::enumerate(counts.gate))
       if (i % numGridBins < gridBinsPerSign)
-        zeros += count;
+        rows[i / numGridBins] -= count;
   } else {
-    for (uint32_t count : counts.zeros)
-      zeros += count;
+    for (auto [neuron, zeros] : llvm::enumerate(counts.zeros))
+      rows[neuron] -= zeros;
   }
-  return double(zeros) / double(values);
+  return rows;
 }
 
 namespace {
@@ -65,6 +67,8 @@ struct FfnSkipZeros : sparse_opt::impl::FfnSkipZerosBase<FfnSkipZeros> {
     for (const NamedBlock &block : *blocks)
       if (failed(compress(block, known, least)))
         return signalPassFailure();
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      eraseDeadNodes(function);
   }
 
 private:
@@ -73,11 +77,16 @@ private:
                          double least) {
     Builder builder(&getContext());
     std::optional<double> zeros;
+    SmallVector<uint64_t> rows;
     if (known) {
       auto index = findInProfile(block, *known, profile, getArgument());
       if (failed(index))
         return failure();
-      zeros = shareOfZeros(block.op, *known, *index);
+      rows = nonZeros(block.op, *known, *index);
+      double values = double(known->rowsOf(*index)) * double(rows.size());
+      double kept =
+          double(std::accumulate(rows.begin(), rows.end(), uint64_t(0)));
+      zeros = values ? 1 - kept / values : 0;
     }
     if (!zeros && !givesZeros(block.op.getActivation()))
       return decline(block,
@@ -89,6 +98,8 @@ private:
                                    "than min-zeros={1}",
                                    *zeros, minZeros)
                          .str());
+    if (hasConstantWeights(block.op) && !rows.empty())
+      takeNeurons(block.op, byFrequency(rows));
     CompressedForm form;
     form.offset = block.op.getDownBias();
     compressBlock(block, form);

@@ -54,47 +54,6 @@ static SmallVector<size_t> activeNeurons(const CalibrationProfile &profile,
   return active;
 }
 
-/// A constant that has only `kept` of its columns (or of its rows).
-static Value cut(Value value, ArrayRef<size_t> kept, bool rows) {
-  if (!value)
-    return value;
-  auto constant = value.getDefiningOp<onnx::ConstantOp>();
-  ConstantData data = *getConstantData(value);
-  SmallVector<int64_t> shape(data.type.getShape());
-  size_t width = getElementBytes(data.type.getElementType());
-  size_t old = rows ? shape.front() : shape.back();
-  size_t inner = rows ? data.size() / old : 1,
-         outer = data.size() / old / inner;
-  (rows ? shape.front() : shape.back()) = kept.size();
-  auto fill = [&](MutableArrayRef<char> out) {
-    char *to = out.data();
-    for (size_t o = 0; o < outer; ++o)
-      for (size_t neuron : kept) {
-        for (size_t i = 0; i < inner; ++i, to += width) {
-          size_t from = data.splat ? 0 : (o * old + neuron) * inner + i;
-          std::memcpy(to, data.bytes.data() + from * width, width);
-        }
-      }
-  };
-  OpBuilder builder(constant);
-  return onnx::ConstantOp::create(
-      builder, constant.getLoc(),
-      makeConstant(RankedTensorType::get(shape, data.type.getElementType()),
-                   "cut", fill));
-}
-
-static void cutNeurons(ffn::BlockOp block, ArrayRef<size_t> kept) {
-  auto replace = [&](MutableOperandRange range, bool rows) {
-    if (!range.empty())
-      range.assign(cut(range[0].get(), kept, rows));
-  };
-  replace(block.getGateMutable(), false);
-  replace(block.getGateBiasMutable(), false);
-  block.getUpMutable().assign(cut(block.getUp(), kept, false));
-  replace(block.getUpBiasMutable(), false);
-  block.getDownMutable().assign(cut(block.getDown(), kept, true));
-}
-
 //===----------------------------------------------------------------------===//
 // Pass
 //===----------------------------------------------------------------------===//
@@ -197,6 +156,9 @@ FailureOr<ThresholdOptions> FfnThreshold::parseOptions() {
                                  : " is no number above 0 and below 1");
   (isDensity ? options.density : options.cett) = target;
   options.target = (isDensity ? "target-density=" : "cett=") + text.str();
+  if (foldedType != "int8" && foldedType != "weights")
+    return error() << "folded-type=" << foldedType
+                   << " is unknown; there are int8 and weights";
   if (profile.empty())
     return error() << "needs profile=FILE, made by 'sparse-opt calibrate'";
   return options;
@@ -239,7 +201,7 @@ LogicalResult FfnThreshold::take(NamedBlock block,
       remark << "; remove-dead would cut them out";
   }
   if (it.dead && removeDead) {
-    cutNeurons(block.op, it.neurons);
+    takeNeurons(block.op, it.neurons);
     it.removed = it.dead;
     numRemoved += it.dead;
   } else {
@@ -277,12 +239,15 @@ LogicalResult FfnThreshold::compress(PlannedBlock &it,
   CompressedForm form;
   form.threshold = plan.threshold;
   form.timesUp = plan.scores.timesUp;
+  takeNeurons(it.block.op, plan.order);
   form.minus = vector("centre", plan.scores.minus);
   form.weight = vector("score_weight", plan.scores.weight);
   const numerics::Matrix &folded = plan.fold.folded;
   if (folded.size())
     form.folded =
         constant("folded", {folded.rows(), folded.cols()}, folded.data());
+  if (foldedType == "int8")
+    form.foldedType = builder.getI8Type();
   if (form.minus)
     form.offset = vector("offset", plan.fold.offset);
   else

@@ -66,13 +66,11 @@ struct BlockFloats {
 } // namespace
 
 const char *sparse_opt::whyNotPlanned(ffn::BlockOp block) {
-  for (Value value : block->getOperands()) {
+  for (Value value : block->getOperands())
     if (!getElementTypeOrSelf(value).isF32())
       return "its weights aren't f32";
-    if (value != block.getX() && !getConstantData(value))
-      return "its weights aren't constants with data";
-  }
-  return nullptr;
+  return hasConstantWeights(block) ? nullptr
+                                   : "its weights aren't constants with data";
 }
 
 /// Rows of x, and of the residual if there is one. A sample is in the order of
@@ -149,6 +147,13 @@ static void chooseThreshold(ThresholdPlan &plan, const Skipping &skipping,
   }
 }
 
+static Vector inOrder(const Vector &values, ArrayRef<size_t> order) {
+  Vector ordered(values.size());
+  for (auto [i, neuron] : llvm::enumerate(order.take_front(values.size())))
+    ordered[i] = values[neuron];
+  return ordered;
+}
+
 ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
                                         const CalibrationProfile &profile,
                                         size_t index, ArrayRef<size_t> neurons,
@@ -173,6 +178,7 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
     if (!plan.error.empty())
       return plan;
     plan.fit = skipping.at(plan.threshold);
+    plan.order = byFrequency(skipping.keptAt(plan.threshold));
     for (double density : {0.1, 0.2, 0.3, 0.5, 0.7})
       plan.settings.push_back({skipping.thresholdForDensity(density), {}});
   }
@@ -190,5 +196,7 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
                                  "{1} was asked for",
                                  plan.heldOut->cett, options.target);
   plan.fold = foldConstant(weights, plan.scores.minus);
+  plan.scores.minus = inOrder(plan.scores.minus, plan.order);
+  plan.scores.weight = inOrder(plan.scores.weight, plan.order);
   return plan;
 }

@@ -32,7 +32,9 @@ struct ThresholdPlan {
   /// Worth a warning.
   std::string warning;
 
-  numerics::ScoreRule scores; ///< minus is the block's surrogate
+  /// The block's neurons in the order they are to have.
+  llvm::SmallVector<size_t> order;
+  numerics::ScoreRule scores; ///< in that order; minus is the surrogate
   numerics::ConstantFold fold;
   float threshold = 0;
   numerics::SkipEffect fit;

@@ -178,6 +178,8 @@ LogicalResult sparse_opt::formProduct(linalg::GenericOp op,
   Value out = emptyRows(rewriter, loc, sizes, rewriter.getF32Type());
   auto region = kernel::ProductOp::create(rewriter, loc, out.getType(), x,
                                           weight, extras, out);
+  if (Attribute stored = op->getAttr(kernel::weightTypeAttr))
+    region->setAttr(kernel::weightTypeAttr, stored);
   chain->build(region.getEpilogue(), rewriter, loc);
   Value result = expandRows(rewriter, loc, region->getResult(0), type, sizes);
   if (result.getType() != exit.getType())

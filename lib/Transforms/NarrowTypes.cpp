@@ -71,9 +71,12 @@ private:
 
   /// What the weights of products of `k` inputs and `n` neurons become; null:
   /// they stay f32. Small ones stay in cache: int8 gains nothing there.
-  Type typeOf(int64_t k, int64_t n) {
+  Type typeOf(int64_t k, int64_t n, Operation *op = nullptr) {
     Builder builder(&getContext());
-    if (weights == "int8" && k * n >= minInt8Elements)
+    auto own =
+        op ? op->getAttrOfType<TypeAttr>(kernel::weightTypeAttr) : TypeAttr();
+    bool isInt8 = weights == "int8" || (own && own.getValue().isInteger(8));
+    if (isInt8 && k * n >= minInt8Elements)
       return builder.getI8Type();
     if (weights == "f32" || (weights == "int8" && !narrowsOperands))
       return nullptr;
@@ -115,7 +118,7 @@ private:
         return narrower.narrowProduct(product, type);
       return narrower.narrowSelected(op, type);
     };
-    Type type = typeOf(shapeOf(x)[1], n);
+    Type type = typeOf(shapeOf(x)[1], n, op);
     if (!type)
       return;
     // What can't be int8 is as without it.

@@ -61,3 +61,18 @@ func.func @odd(%x: tensor<?x8xf32> {onnx.dims = ["n", "8"], onnx.name = "x"}) ->
   %y = ffn.correct <relu> %x, %s known(%g) up(%up) down(%down) : (tensor<?x8xf32>, !ffn.selection<32>, tensor<?x32xf32>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+// What a folded matrix is stored in goes with its product.
+// RUN: sparse-opt %s --split-input-file --convert-onnx-to-linalg --canonicalize --cse --kernel-form-regions 2>/dev/null | FileCheck %s --check-prefix=REGION
+// CHECK-LABEL: @main
+// CHECK: linalg.generic {{.*}} attrs = {kernel.weight_type = i8}
+// REGION: kernel.product
+// REGION: {kernel.weight_type = i8} : tensor<?x64xf32>, tensor<4x64x16xf32>
+func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"}) -> (tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "y"}) {
+  %folded = onnx.constant dense<1.0> : tensor<64x64xf32>
+  %offset = onnx.constant dense<0.5> : tensor<64xf32>
+  %y = ffn.linear %x folded(%folded as i8) offset(%offset) : (tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}

@@ -7,6 +7,13 @@
 // RUN: sparse-opt compile %S/Inputs/gated.onnxtxt --emit=ffn -o %t/relu.mlir
 // RUN: sparse-opt %t/relu.mlir --ffn-skip-zeros=profile=%t/relu.profile | FileCheck %s --check-prefix=KNOWN
 // KNOWN: ffn.methods = [{block = "/mlp/down", density = 0.4{{[0-9]+}} : f64, method = "ffn-skip-zeros"}]
+// Neurons that are seldom zero come first, in all weights alike; biases of
+// gates show the order.
+// KNOWN-NOT: dense<[1.000000e-01, 2.000000e-01, 3.000000e-01, 4.000000e-01, -1.000000e-01,
+// KNOWN: %[[BIAS:.+]] = onnx.constant dense<[3.000000e-01, 4.000000e-01, 2.000000e-01, 1.000000e-01, -2.000000e-01, -1.000000e-01, -3.000000e-01, -9.000000e+01]>
+// KNOWN: onnx.constant dense<{{\[\[}}-3.000000e-01, 2.000000e-01, 1.000000e-01, 5.000000e-01, -6.000000e-01,
+// KNOWN: onnx.constant dense<{{\[\[}}0.899999976, 1.000000e-01, 2.000000e-01, 3.000000e-01], [4.000000e-01, -5.000000e-01,
+// KNOWN: ffn.score exact <relu> %{{.+}}(%{{.+}}, %[[BIAS]])
 // KNOWN: ffn.select nonzero
 // RUN: sparse-opt %t/relu.mlir --ffn-skip-zeros="profile=%t/relu.profile min-zeros=0.9" | FileCheck %s --check-prefix=FEW
 // FEW: ffn.methods = [{block = "/mlp/down", method = "none", reason = "0.5{{[0-9]+}} of its activations are zero, less than min-zeros=0.9"}]

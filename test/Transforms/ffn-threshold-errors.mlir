@@ -11,6 +11,8 @@
 // RUN: not sparse-opt %t/m.mlir --ffn-threshold="target-density=0.5" 2>&1 | FileCheck %s --check-prefix=PROFILE
 // RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile target-density=0.5 layers=attention" 2>&1 | FileCheck %s --check-prefix=LAYERS
 // RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile target-density=0.5 rule=scap" 2>&1 | FileCheck %s --check-prefix=GATED
+// RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile cett=0.1 folded-type=int4" 2>&1 | FileCheck %s --check-prefix=FOLDED
+// FOLDED: error: ffn-threshold: folded-type=int4 is unknown; there are int8 and weights{{$}}
 // RULE: error: ffn-threshold: rule=best is unknown; there are cats, chess, expected-cett, cett, product, scap{{$}}
 // CENTRE: error: ffn-threshold: centre=mid is unknown; there are none, median, mode, mean{{$}}
 // TARGET: error: ffn-threshold: give either target-density= or cett={{$}}

@@ -35,7 +35,9 @@
 // CENTRED: dead = 1 : i64{{.*}} removed = 1 : i64
 // CENTRED: ffn.select magnitude(%{{.+}}) minus(%[[C:.+]]) weight(%{{.+}}) above(%{{.+}}) : (tensor<?x7xf32>, tensor<7xf32>, tensor<7xf32>, f32) -> !ffn.selection<7>
 // CENTRED: ffn.correct {{.*}} minus(%[[C]]) {block_name = "/mlp/down"} : {{.*}}tensor<4x7xf32>, tensor<7xf32>, tensor<4x7xf32>, tensor<7x4xf32>, tensor<7xf32>)
-// CENTRED: ffn.linear %{{.+}} folded(%{{.+}}) offset(%{{.+}}) : (tensor<?x4xf32>, tensor<4x4xf32>, tensor<4xf32>)
+// CENTRED: ffn.linear %{{.+}} folded(%{{.+}} as i8) offset(%{{.+}}) : (tensor<?x4xf32>, tensor<4x4xf32>, tensor<4xf32>)
+// RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=expected-cett centre=median target-density=0.3 folded-type=weights" 2>/dev/null | FileCheck %s --check-prefix=FOLDED
+// FOLDED: ffn.linear %{{.+}} folded(%{{[a-z0-9_]+}}) offset(
 
 // A plain block's constants are a bias; scap's are modes.
 // RUN: %python %S/../tools/Inputs/calibration-data.py %t/plain.npz 60 7 1

@@ -2,6 +2,8 @@
 // RUN: not sparse-opt %s -split-input-file --kernel-narrow-types=weights=int4 2>&1 | FileCheck %s --check-prefix=ERROR
 // ERROR: error: there are operands of f32 and bf16, and weights of f32, bf16 and int8
 
+// RUN: sparse-opt %s -split-input-file '--kernel-narrow-types=operands=f32 weights=f32 min-int8-elements=4' | FileCheck %s --check-prefix=F32
+
 // One scale a neuron, the largest magnitude of which becomes 127; panels have 64
 // columns, and those past the last neuron are zero. Sums are scaled first.
 // CHECK-LABEL: @scaled
@@ -86,3 +88,22 @@ func.func @tables(%x: tensor<?x1xf32>, %i: index, %rows: index) -> (f32, f32, te
     }
   }
 #-}
+
+// -----
+
+// A product whose weight has its own type, whatever those of others are.
+// F32-LABEL: @scaled
+// F32-NOT: i8
+// F32-LABEL: @own_type
+// F32: arith.constant dense<"0x7F40{{(00)+}}E081{{(00)+}}"> : tensor<1x2x64xi8>
+// CHECK-LABEL: @own_type
+// CHECK: tensor<1x2x64xi8>
+func.func @own_type(%x: tensor<?x2xf32>, %rows: index) -> tensor<?x2xf32> {
+  %w = arith.constant dense<[[[1., 2., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0.], [-0.25, -4., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0.]]]> : tensor<1x2x16xf32>
+  %empty = tensor.empty(%rows) : tensor<?x2xf32>
+  %0 = kernel.product %x, %w outs(%empty : tensor<?x2xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } {kernel.weight_type = i8} : tensor<?x2xf32>, tensor<1x2x16xf32> -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}

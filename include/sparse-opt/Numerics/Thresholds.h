@@ -7,6 +7,7 @@
 #ifndef SPARSE_OPT_NUMERICS_THRESHOLDS_H
 #define SPARSE_OPT_NUMERICS_THRESHOLDS_H
 #include "sparse-opt/Numerics/BlockEvaluator.h"
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -56,6 +57,8 @@ public:
   bool isFinite() const;
   SkipEffect at(float threshold) const;
   double densityAt(float threshold) const;
+  /// In how many rows each neuron is kept.
+  std::vector<uint64_t> keptAt(float threshold) const;
   /// The smallest threshold that keeps `density` or less; 0 where 0 does.
   float thresholdForDensity(double density) const;
   /// The largest one of the scores with CETT at most `cett`, to a 4096th in

@@ -180,7 +180,8 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     of a kernel density estimate; what `scap` takes by default). Constants are
     folded exactly, in f64: into the bias, and of gated blocks into a `d x
     d_out` matrix, so a centred block with an activation behind `up` (dReLU)
-    is an error.
+    is an error. That matrix, which every row reads, is stored in int8 with one
+    scale a column, or as `folded-type=weights` like all others.
 
     The threshold is the smallest that keeps `target-density` of the neurons
     or fewer, or the largest with CETT (mean over rows of norm(error) /
@@ -211,6 +212,8 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
            "share of neurons to keep, above 0 and at most 1">,
     Option<"cett", "cett", "std::string", "",
            "error of a block to allow instead, above 0 and below 1">,
+    Option<"foldedType", "folded-type", "std::string", "\"int8\"",
+           "of the matrix that constants are folded into: int8 or weights">,
     Option<"layers", "layers", "std::string", "",
            "blocks whose name this regular expression is found in (all)">,
     Option<"removeDead", "remove-dead", "bool", "false",
@@ -381,7 +384,8 @@ def KernelNarrowTypes : Pass<"kernel-narrow-types", "mlir::ModuleOp"> {
     tables that are only looked up, such as word embeddings, are narrowed alike,
     of int8 with one scale for each row (small ones, of positions or rotations,
     may need their bits), and look-ups in a product's weight read the narrow one.
-    The f32 constants are freed.
+    The f32 constants are freed. A product with `kernel.weight_type = i8` has
+    int8 weights whatever `weights` says.
     Example: `test/Transforms/kernel-narrow-types.mlir`.
   }];
   let options = [

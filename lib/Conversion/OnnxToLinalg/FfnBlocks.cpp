@@ -73,8 +73,11 @@ static void lowerScore(ffn::ScoreOp op, Lowering &l) {
 static void lowerLinear(ffn::LinearOp op, Lowering &l) {
   Tensor x = l.lookup(op.getX()), offset = l.lookup(op.getOffset());
   if (op.getFolded()) {
-    l.set(op.getY(),
-          addBias(l, contract(l, x, l.lookup(op.getFolded())), offset));
+    Tensor product = contract(l, x, l.lookup(op.getFolded()));
+    if (TypeAttr stored = op.getStoredAttr())
+      if (auto generic = product.value.getDefiningOp<linalg::GenericOp>())
+        generic->setAttr(kernel::weightTypeAttr, stored);
+    l.set(op.getY(), addBias(l, product, offset));
     return;
   }
   Sizes shape(ArrayRef<Size>(x.shape).drop_back());
