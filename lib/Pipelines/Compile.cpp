@@ -191,15 +191,18 @@ void Compilation::noteKernels() {
 
 LogicalResult Compilation::runStage(const Stage &stage) {
   progress("stage " + stage.name);
-  if (stage.name == "ffn-compressed")
+  OwningOpRef<ModuleOp> dense;
+  if (stage.name == "ffn-compressed") {
     noteBlocks();
+    if (options.methodsDone && !options.methods.calls.empty())
+      dense = model->clone();
+  }
   if (stage.buildModel && failed(runPasses(*model, [&](auto &pm) {
         stage.buildModel(pm, stageOptions());
       })))
     return failure();
-  if (stage.name == "ffn-compressed" && options.methodsDone)
-    if (llvm::json::Array done = describeMethods(*model); !done.empty())
-      options.methodsDone(done);
+  if (dense && failed(options.methodsDone(*dense, *model)))
+    return failure();
   if (failed(checkStage(*model, stage)))
     return failure();
   return dump(stage);

@@ -177,12 +177,18 @@ void sparse_opt::recordMethod(ModuleOp module, StringRef block,
   Builder builder(module.getContext());
   SmallVector<Attribute> entries;
   if (auto earlier = module->getAttrOfType<ArrayAttr>("ffn.methods"))
-    for (auto other : earlier.getAsRange<DictionaryAttr>())
-      if (other.getAs<StringAttr>("block").getValue() != block)
-        entries.push_back(other);
+    entries.assign(earlier.begin(), earlier.end());
   NamedAttrList attrs(entry);
   attrs.set("block", builder.getStringAttr(block));
-  entries.push_back(attrs.getDictionary(module.getContext()));
+  Attribute made = attrs.getDictionary(module.getContext());
+  auto known = llvm::find_if(entries, [&](Attribute other) {
+    return cast<DictionaryAttr>(other).getAs<StringAttr>("block").getValue() ==
+           block;
+  });
+  if (known == entries.end())
+    entries.push_back(made);
+  else
+    *known = made;
   module->setAttr("ffn.methods", builder.getArrayAttr(entries));
 }
 

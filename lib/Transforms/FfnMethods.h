@@ -8,6 +8,7 @@
 #include "dialects/Ffn/FfnOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "sparse-opt/Calibration/Profile.h"
+#include "sparse-opt/Transforms/MethodRecords.h"
 #include <optional>
 #include <string>
 
@@ -60,16 +61,6 @@ void takeNeurons(ffn::BlockOp block, llvm::ArrayRef<size_t> order);
 /// Neurons that are kept often first (`kept` counts rows): those lie together
 /// then, and are read as one stream.
 llvm::SmallVector<size_t> byFrequency(llvm::ArrayRef<uint64_t> kept);
-
-/// A 64-bit float of `ffn.methods`.
-mlir::Attribute number(mlir::MLIRContext *context, double value);
-/// Sets what the module attribute `ffn.methods` says of a block: `entry`, and
-/// its name as `block`. An earlier entry of the block goes.
-void recordMethod(mlir::ModuleOp module, llvm::StringRef block,
-                  llvm::ArrayRef<mlir::NamedAttribute> entry);
-/// The entry of a block that stays dense, and why.
-void recordDense(mlir::ModuleOp module, llvm::StringRef block,
-                 const llvm::Twine &reason);
 
 } // namespace sparse_opt
 #endif

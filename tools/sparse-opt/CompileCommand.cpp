@@ -2,6 +2,7 @@
 //
 // `sparse-opt compile`: flags to CompileOptions, and the stages' names for
 // --help. All the work is lib/Pipelines'.
+#include "ChooseMethods.h"
 #include "Cli.h"
 #include "MeasureType.h"
 #include "sparse-opt/Pipelines/Compile.h"
@@ -56,8 +57,24 @@ struct Flags {
   cl::opt<std::string> layers{
       "layers", cl::sub(command), cl::value_desc("REGEX"),
       cl::desc("for methods: only blocks whose name it is found in")};
-  cl::opt<bool> lossless{"lossless", cl::sub(command),
-                         cl::desc("refuse methods that lose accuracy")};
+  cl::opt<bool> lossless{
+      "lossless", cl::sub(command),
+      cl::desc("refuse methods that lose accuracy, and check the rest")};
+  cl::opt<bool> unmeasured{
+      "unmeasured", cl::sub(command),
+      cl::desc("compress what methods can, measured faster or not")};
+  cl::opt<unsigned> rows{
+      "rows", cl::sub(command), cl::value_desc("N"),
+      cl::desc("rows that blocks are timed on (default: by the model)")};
+  cl::opt<std::string> savePlan{
+      "save-plan", cl::sub(command), cl::value_desc("p.json"),
+      cl::desc("what was decided about each block, and the times")};
+  cl::opt<std::string> plan{
+      "plan", cl::sub(command), cl::value_desc("p.json"),
+      cl::desc("decide as that plan does, measure nothing")};
+  cl::opt<std::string> report{
+      "report", cl::sub(command), cl::value_desc("x.json"),
+      cl::desc("each block's method, error, times and decision")};
   cl::opt<std::string> weightStorage{
       "weight-storage", cl::sub(command), cl::value_desc("PLACE"),
       cl::init("embed"),
@@ -200,12 +217,19 @@ static std::string checkFlags(MethodChoice &methods) {
   return "";
 }
 
-/// What methods did, but not into IR.
-static void printMethods(const json::Array &methods) {
-  if (flags.output.empty() || flags.output == "-")
-    return;
-  for (const json::Value &entry : methods)
-    outs() << methodText(*entry.getAsObject()) << '\n';
+/// Tells what methods did, but not into IR; blocks of an artefact have to be
+/// faster for it.
+static mlir::LogicalResult chooseMethods(MethodChooser &chooser,
+                                         mlir::ModuleOp dense,
+                                         mlir::ModuleOp compressed,
+                                         const CompileOptions &options,
+                                         StepClock &clock) {
+  if (failed(chooser.choose(dense, compressed, options)))
+    return mlir::failure();
+  clock.end();
+  if (!flags.output.empty() && flags.output != "-")
+    chooser.print(outs());
+  return mlir::success();
 }
 
 static CompileOptions makeOptions(StepClock &clock, MethodChoice methods) {
@@ -224,7 +248,6 @@ static CompileOptions makeOptions(StepClock &clock, MethodChoice methods) {
   options.jobs = flags.jobs ? flags.jobs : std::thread::hardware_concurrency();
   options.timePasses = flags.passTiming;
   options.methods = std::move(methods);
-  options.methodsDone = printMethods;
   options.progress = [&](StringRef step) { clock.begin(step); };
   return options;
 }
@@ -309,8 +332,23 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (options.jobs > 1)
     context.setThreadPool(pool);
   DiagnosticPrinter printer(&context, options.input);
+  ChoiceOptions choice;
+  choice.plan = flags.plan;
+  choice.savePlan = flags.savePlan;
+  choice.report = flags.report;
+  choice.lossless = flags.lossless;
+  choice.unmeasured =
+      flags.unmeasured || lookupStage(options.emit)->kind != Stage::File;
+  choice.rows = flags.rows;
+  MethodChooser chooser(std::move(choice));
+  options.methodsDone = [&](mlir::ModuleOp dense, mlir::ModuleOp compressed) {
+    return chooseMethods(chooser, dense, compressed, options, clock);
+  };
   CompileStatus result = compileModel(context, options);
   clock.end();
+  if (result == CompileStatus::Done)
+    if (Error error = chooser.save(options))
+      return fail(std::move(error));
   if (result == CompileStatus::OurBug)
     errs() << "sparse-opt: note: that is a bug of sparse-opt, not of the "
               "model\n";

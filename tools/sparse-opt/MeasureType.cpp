@@ -2,14 +2,11 @@
 #include "MeasureType.h"
 #include "Cli.h"
 #include "Inputs.h"
-#include "ModelFile.h"
+#include "TemporaryModel.h"
 #include "mlir/IR/MLIRContext.h"
 #include "sparse-opt/Pipelines/Registration.h"
-#include "llvm/ADT/ScopeExit.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <chrono>
-#include <cstdlib>
 
 using namespace llvm;
 using namespace sparse_opt;
@@ -24,16 +21,11 @@ json::Object TypeMeasurement::toJson() const {
 namespace {
 /// The model in some types, ready to run.
 struct Candidate {
-  std::unique_ptr<ModelFile> file;
-  std::unique_ptr<Instance> instance;
+  TemporaryModel model;
+  Instance *instance = nullptr;
 
-  Error open(CompileOptions options);
+  Error open(const CompileOptions &wanted);
   Error run(double &bestTime);
-  ~Candidate() {
-    instance.reset();
-    if (file)
-      file->unload();
-  }
 };
 
 /// What is left of a candidate.
@@ -51,50 +43,25 @@ std::string sparse_opt::tool::typeText(const CompileOptions &options) {
   return options.dtype == "f32" ? text : options.dtype + " with " + text;
 }
 
-Error Candidate::open(CompileOptions options) {
-  SmallString<64> path;
-  if (std::error_code code =
-          sys::fs::createTemporaryFile("sparse-opt-measure", "so", path))
-    return makeError("no temporary file: " + code.message());
-  // Library and weights stay mapped without their names.
-  llvm::scope_exit remove([&] {
-    sys::fs::remove(path);
-    sys::fs::remove(path + ".weights");
-  });
-  options.output = path.str().str();
-  options.emit = "so";
-  options.entry = "sparse_opt_model_v1";
+Error Candidate::open(const CompileOptions &wanted) {
+  CompileOptions options = wanted;
   options.march = "native";
-  options.dumpStages.clear();
-  options.methodsDone = nullptr;
-  options.weightsInFile = true;   // linkers would hold them twice
-  unsetenv("SPARSE_OPT_WEIGHTS"); // they are beside the library
+  options.methods = {}; // what they lose is told beside what types lose
   std::string types = typeText(options);
-  if (types.empty())
-    types = "f32";
-  auto progress = options.progress;
-  options.progress = [&](StringRef step) {
-    if (progress)
-      progress((types + " to measure: " + step).str());
-  };
-  {
-    // A context of its own: it holds the weights until it goes.
-    mlir::DialectRegistry registry;
-    registerDialects(registry);
-    mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
-    DiagnosticPrinter printer(&context, options.input);
-    if (compileModel(context, options) != CompileStatus::Done)
-      return makeError("the model can't be compiled in " + types);
-  }
-  Expected<ModelFile> opened = ModelFile::open(options.output, options.entry);
-  if (!opened)
-    return opened.takeError();
-  file = std::make_unique<ModelFile>(std::move(*opened));
-  Expected<Instance> created = Instance::create(*file, /*threads=*/1);
-  if (!created)
-    return created.takeError();
-  instance = std::make_unique<Instance>(std::move(*created));
-  return Error::success();
+  Error error =
+      model.build(options, "the model in " + (types.empty() ? "f32" : types),
+                  [](const CompileOptions &options) {
+                    // A context of its own: it holds the weights until it goes.
+                    mlir::DialectRegistry registry;
+                    registerDialects(registry);
+                    mlir::MLIRContext context(
+                        registry, mlir::MLIRContext::Threading::DISABLED);
+                    DiagnosticPrinter printer(&context, options.input);
+                    return compileModel(context, options);
+                  });
+  if (!error)
+    instance = &model.getInstance();
+  return error;
 }
 
 /// The best of some runs: where two types don't run in turns, what else the
@@ -123,8 +90,9 @@ static Expected<std::vector<NpyArray>> makeDefaultInputs(Candidate &candidate,
                                                          DimValues &dims) {
   constexpr uint64_t most = 16 << 20; // bytes
   auto make = [&](int64_t batch) {
-    dims = defaultShape(*candidate.file, batch, 64);
-    return makeInputs(*candidate.file, dims, /*seed=*/1, /*padding=*/true);
+    dims = defaultShape(candidate.model.getFile(), batch, 64);
+    return makeInputs(candidate.model.getFile(), dims, /*seed=*/1,
+                      /*padding=*/true);
   };
   Expected<std::vector<NpyArray>> arrays = make(1);
   if (!arrays)
@@ -146,7 +114,7 @@ static Expected<std::vector<NpyArray>> inputsFor(Candidate &candidate,
                                                  const std::string &path,
                                                  const std::string &shape,
                                                  TypeMeasurement &result) {
-  const ModelFile &model = *candidate.file;
+  const ModelFile &model = candidate.model.getFile();
   if (!path.empty()) {
     result.inputs = sys::path::filename(path).str();
     return readInputs(path, model);

@@ -55,6 +55,21 @@ static const json::Array *findLaunches(const json::Object &manifest,
   return nullptr;
 }
 
+std::vector<std::string> sparse_opt::tool::launchNames(const ModelFile &model,
+                                                       StringRef target) {
+  std::vector<std::string> names;
+  json::Value manifest = model.getManifest();
+  const json::Object *object = manifest.getAsObject();
+  if (const json::Array *launches =
+          object ? findLaunches(*object, target) : nullptr)
+    for (const json::Value &launch : *launches) {
+      const json::Object &kernel = *launch.getAsObject();
+      names.insert(names.end(), kernel.getInteger("launches").value_or(1),
+                   kernel.getString("name").value_or("").str());
+    }
+  return names;
+}
+
 static std::string kindOf(const json::Object &kernel) {
   std::string text = kernel.getString("kind").value_or("unknown").str();
   if (auto shape = kernel.getString("shape"))

@@ -59,5 +59,9 @@ llvm::Expected<RooflineTable> measureRoofline(const ModelFile &model,
                                               const BenchCase &benchCase,
                                               Limits &limits, unsigned runs);
 
+/// The node of each launch of `target`, in the order of Profile::launches.
+std::vector<std::string> launchNames(const ModelFile &model,
+                                     llvm::StringRef target);
+
 } // namespace sparse_opt::tool
 #endif

@@ -10,6 +10,7 @@
 #include "Inputs.h"
 #include "Peer.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "sparse-opt/Pipelines/Blocks.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Reference.h"
 #include "sparse-opt/Pipelines/Registration.h"
@@ -40,8 +41,7 @@ struct Flags {
                          cl::init(1), cl::desc("of random inputs (1)")};
   cl::opt<std::string> maxError{
       "max-error", cl::sub(command), cl::value_desc("LIMIT"),
-      cl::desc(
-          "3 beyond rel:1e-4 (bf16 0.02, int8 0.1), cos:, abs:")};
+      cl::desc("3 beyond rel:1e-4 (bf16 0.02, int8 0.1), cos:, abs:")};
   cl::opt<unsigned> threads{"threads", cl::sub(command), cl::value_desc("N"),
                             cl::desc("of the compiled model")};
   cl::opt<bool> noBlocks{"no-blocks", cl::sub(command),

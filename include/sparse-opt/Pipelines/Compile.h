@@ -47,8 +47,12 @@ struct CompileOptions {
   const std::string &getWeightType() const {
     return weightType.empty() ? dtype : weightType;
   }
-  /// Told what the methods did, an object for each block; may be empty.
-  std::function<void(const llvm::json::Array &methods)> methodsDone;
+  /// Sees what the methods made, beside a clone from before, and may change it
+  /// (Blocks.h). A failure, with a diagnostic, ends the compilation. May be
+  /// empty.
+  std::function<mlir::LogicalResult(mlir::ModuleOp dense,
+                                    mlir::ModuleOp compressed)>
+      methodsDone;
   /// Told the name of each step as it begins; may be empty.
   std::function<void(llvm::StringRef step)> progress;
 };

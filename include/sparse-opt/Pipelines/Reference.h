@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The oracle that generated code is compared to: the same model through
-// upstream's plain loops, no kernel, no fusion, no vector code, one thread. And
-// the FFN blocks of a model taken out, so that each can be compared alone.
+// upstream's plain loops, no kernel, no fusion, no vector code, one thread.
 #ifndef SPARSE_OPT_PIPELINES_REFERENCE_H
 #define SPARSE_OPT_PIPELINES_REFERENCE_H
 #include "mlir/IR/BuiltinOps.h"
@@ -30,14 +29,6 @@ private:
   explicit Reference(std::unique_ptr<State> state);
   std::unique_ptr<State> state;
 };
-
-/// Names of the FFN blocks of a module at stage `ffn`, in order.
-std::vector<std::string> blockNames(mlir::ModuleOp module);
-/// Makes input and output of each block results of @main, called
-/// "<block>:x" and "<block>:y".
-void tapBlocks(mlir::ModuleOp module);
-/// A model of the blocks alone, from "<block>:x" to "<block>:y".
-mlir::OwningOpRef<mlir::ModuleOp> extractBlocks(mlir::ModuleOp module);
 
 } // namespace sparse_opt
 #endif

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "ChooseMethods.h"
+#include "ModelFile.h"
+#include "PlanFile.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "sparse-opt/Pipelines/Blocks.h"
+#include "sparse-opt/Pipelines/StageFile.h"
+#include "sparse-opt/Target/TargetInfo.h"
+#include "sparse-opt/Transforms/MethodRecords.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
+
+using namespace llvm;
+using namespace sparse_opt;
+using namespace sparse_opt::tool;
+
+/// Of a block's median times: less isn't told from none.
+constexpr double noise = 0.05;
+
+static std::string hashOf(mlir::ModuleOp module) {
+  auto hash = module->getAttrOfType<mlir::StringAttr>("onnx.model_hash");
+  return hash ? hash.str() : "";
+}
+
+/// --profile=, or the one that a method names itself.
+static std::string profileOf(const MethodChoice &methods) {
+  std::string path = methods.profile;
+  for (const MethodChoice::Call &call : methods.calls) {
+    SmallVector<StringRef> words;
+    SplitString(call.options, words);
+    for (StringRef word : words)
+      if (word.consume_front("profile="))
+        path = word.str();
+  }
+  return path;
+}
+
+//===----------------------------------------------------------------------===//
+// Deciding
+//===----------------------------------------------------------------------===//
+
+mlir::LogicalResult MethodChooser::choose(mlir::ModuleOp dense,
+                                          mlir::ModuleOp compressed,
+                                          const CompileOptions &compile) {
+  modelHash = hashOf(compressed);
+  methods = compile.methods.str();
+  for (json::Value &entry : describeMethods(compressed)) {
+    json::Object &method = *entry.getAsObject();
+    Choice choice;
+    choice.block = method.getString("block").value_or("").str();
+    choice.isCompressed = method.getString("method") != StringRef("none");
+    if (!choice.isCompressed)
+      choice.reason = method.getString("reason").value_or("").str();
+    choice.method = std::move(method);
+    choices.push_back(std::move(choice));
+  }
+  if (Error error = decide(dense, compressed, compile))
+    return mlir::emitError(mlir::UnknownLoc::get(compressed.getContext()))
+           << toString(std::move(error));
+  for (Choice &choice : choices)
+    if (!choice.isCompressed &&
+        choice.method.getString("method") != StringRef("none")) {
+      restoreBlock(compressed, choice.block, dense);
+      // Times would make every artefact another one.
+      recordDense(compressed, choice.block,
+                  choice.times ? "it was measured no faster" : choice.reason);
+    }
+  return mlir::success();
+}
+
+void MethodChooser::stayDense(StringRef reason) {
+  for (Choice &choice : choices)
+    if (choice.isCompressed) {
+      choice.isCompressed = false;
+      choice.reason = reason.str();
+    }
+}
+
+Error MethodChooser::decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,
+                            const CompileOptions &compile) {
+  if (!options.plan.empty())
+    return follow(hashOf(compressed), compile);
+  if (none_of(choices, [](const Choice &it) { return it.isCompressed; }))
+    return Error::success();
+  if (options.unmeasured && !options.lossless)
+    return Error::success();
+  const TargetInfo *target = is_contained({"all", "native"}, compile.march)
+                                 ? hostTarget(compile.dtype == "bf16")
+                                 : lookupTarget(compile.march);
+  std::string reason;
+  if (profileOf(compile.methods).empty())
+    reason = "nothing was measured: there is no --profile= with rows to run "
+             "(--plan= or --unmeasured do without)";
+  else if (!target || !hostRuns(*target))
+    reason = "nothing was measured: this CPU can't run " + compile.march +
+             " (--plan= or --unmeasured do without)";
+  if (reason.empty())
+    return measure(dense, compressed, compile);
+  if (!options.unmeasured)
+    stayDense(reason);
+  return Error::success();
+}
+
+/// The model has caches of earlier tokens among its inputs.
+static bool takesPast(mlir::ModuleOp model) {
+  auto main = model.lookupSymbol<mlir::func::FuncOp>("main");
+  for (unsigned i = 0; main && i < main.getNumArguments(); ++i)
+    if (auto name = main.getArgAttrOfType<mlir::StringAttr>(i, "onnx.name"))
+      if (name.getValue().contains("past") || name.getValue().contains("cache"))
+        return true;
+  return false;
+}
+
+/// Rows that a run of the model computes as it is mostly used: one where past
+/// tokens are kept, else those of a sequence.
+static int64_t usualRows(mlir::ModuleOp model, const CompileOptions &compile,
+                         const CalibrationProfile &profile) {
+  if (compile.kvCache == "in-place" || takesPast(model))
+    return 1;
+  uint64_t rows = 0, sequences = profile.numSequences();
+  for (size_t block = 0; block < profile.blocks.size(); ++block)
+    rows = std::max(rows, profile.rowsOf(block) + profile.heldOutRowsOf(block));
+  return std::clamp<int64_t>(sequences ? rows / sequences : 1, 1, 256);
+}
+
+Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
+                             const CompileOptions &compile) {
+  auto profile = readProfile(profileOf(compile.methods));
+  if (!profile)
+    return profile.takeError();
+  int64_t rows =
+      options.rows ? options.rows : usualRows(compressed, compile, *profile);
+  auto found = measureBlocks(dense, compressed, compile, *profile, rows);
+  if (!found)
+    return found.takeError();
+  measured = std::move(*found);
+  isMeasured = true;
+  for (Choice &choice : choices)
+    for (const BlockTimes &times : measured.blocks)
+      if (choice.isCompressed && times.block == choice.block)
+        choice.times = times;
+  measured.blocks.clear();
+  if (options.lossless)
+    if (Error error = checkLossless(compile))
+      return error;
+  for (Choice &choice : choices)
+    if (choice.times && !options.unmeasured &&
+        choice.times->compressed * (1 + noise) >= choice.times->dense) {
+      choice.isCompressed = false;
+      choice.reason = "it was measured no faster by more than 5 %";
+    }
+  return Error::success();
+}
+
+/// ALGORITHMS of lossless skipping: equal up to the order of summation.
+/// Activations in bf16 are rounded where kernels hand them on.
+Error MethodChooser::checkLossless(const CompileOptions &compile) const {
+  const double limit = compile.dtype == "f32" ? 1e-5 : 1e-2;
+  for (const Choice &choice : choices)
+    if (choice.times && !(choice.times->maxError <= limit))
+      return makeError(formatv("--lossless: block '{0}' differs from its dense "
+                               "form by {1:e1} of the largest output on the "
+                               "profile's rows, more than {2:e0}",
+                               choice.block, choice.times->maxError, limit)
+                           .str());
+  return Error::success();
+}
+
+Error MethodChooser::follow(StringRef modelHash,
+                            const CompileOptions &compile) {
+  Expected<Plan> plan = readPlan(options.plan);
+  if (!plan)
+    return plan.takeError();
+  if (plan->modelHash != modelHash)
+    return makeError("--plan=" + options.plan + " is of another model");
+  if (plan->methods != compile.methods.str())
+    return makeError("--plan=" + options.plan +
+                     " is of --method=" + plan->methods +
+                     ", not of --method=" + compile.methods.str());
+  measured.rows = plan->rows;
+  measured.runs = plan->runs;
+  measured.target = plan->target;
+  for (Choice &choice : choices) {
+    const PlannedBlock *planned = plan->find(choice.block);
+    if (!planned)
+      return makeError("--plan=" + options.plan + " doesn't have block '" +
+                       choice.block + "'");
+    if (!choice.isCompressed)
+      continue;
+    choice.isCompressed = planned->isCompressed;
+    choice.reason = planned->reason;
+    choice.times = planned->times;
+  }
+  return Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Telling
+//===----------------------------------------------------------------------===//
+
+static std::string rowsText(int64_t rows) {
+  return rows == 1 ? "1 row" : std::to_string(rows) + " rows";
+}
+
+std::string MethodChooser::textOf(const Choice &choice) const {
+  std::string text = choice.isCompressed || !choice.times
+                         ? methodText(choice.method)
+                         : choice.block + ": dense, for " + choice.reason;
+  if (!choice.isCompressed && !choice.times)
+    text = choice.block + ": dense, for " + choice.reason;
+  if (choice.times)
+    text += formatv("; {0:f1} -> {1:f1} us, {2:f2} times as fast",
+                    choice.times->dense * 1e6, choice.times->compressed * 1e6,
+                    choice.times->dense / choice.times->compressed);
+  return text;
+}
+
+void MethodChooser::print(raw_ostream &os) const {
+  double dense = 0, chosen = 0;
+  unsigned compressed = 0;
+  for (const Choice &choice : choices) {
+    os << textOf(choice) << '\n';
+    compressed += choice.isCompressed;
+    if (choice.times) {
+      dense += choice.times->dense;
+      chosen +=
+          choice.isCompressed ? choice.times->compressed : choice.times->dense;
+    }
+  }
+  if (dense == 0)
+    return;
+  os << formatv("{0} of {1} blocks compressed: {2:f2} -> {3:f2} ms, {4:f2} "
+                "times as fast ({5}, one thread, {6})\n",
+                compressed, choices.size(), dense * 1e3, chosen * 1e3,
+                dense / chosen, rowsText(measured.rows), measured.target);
+}
+
+json::Object MethodChooser::planJson() const {
+  Plan plan;
+  plan.modelHash = modelHash;
+  plan.methods = methods;
+  plan.rows = measured.rows;
+  plan.runs = measured.runs;
+  plan.target = measured.target;
+  for (const Choice &choice : choices)
+    plan.blocks.push_back(
+        {choice.block, choice.isCompressed, choice.reason, choice.times});
+  return plan.toJson();
+}
+
+static Error writeJson(const std::string &path, json::Object object) {
+  return writeFileAtomically(path, [&](raw_ostream &os) {
+    os << formatv("{0:2}\n", json::Value(std::move(object)));
+    return Error::success();
+  });
+}
+
+Error MethodChooser::save(const CompileOptions &compile) const {
+  if (!options.savePlan.empty())
+    if (Error error = writeJson(options.savePlan, planJson()))
+      return error;
+  if (options.report.empty())
+    return Error::success();
+  json::Object report = planJson();
+  for (auto [choice, entry] : zip_equal(choices, *report.getArray("blocks")))
+    for (const auto &[key, value] : choice.method)
+      entry.getAsObject()->try_emplace(key, value);
+  uint64_t bytes = 0;
+  if (!sys::fs::file_size(compile.output, bytes))
+    report["artefact_bytes"] = bytes;
+  report["model"] = compile.input;
+  report["dtype"] = compile.dtype;
+  report["weight_type"] = compile.getWeightType();
+  report["threads"] = 1;
+  return writeJson(options.report, std::move(report));
+}

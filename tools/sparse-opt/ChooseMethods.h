@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Which blocks leave their dense form: those whose compressed kernels were
+// measured faster, or that a plan names. What was decided, and why, goes to the
+// terminal, to --report= and to --save-plan=.
+#ifndef SPARSE_OPT_TOOLS_CHOOSEMETHODS_H
+#define SPARSE_OPT_TOOLS_CHOOSEMETHODS_H
+#include "MeasureBlocks.h"
+#include <optional>
+
+namespace sparse_opt::tool {
+
+struct ChoiceOptions {
+  std::string plan, savePlan, report; ///< files, or ""
+  bool unmeasured = false; ///< compress what methods can, faster or not
+  bool lossless = false;   ///< check that nothing was lost
+  unsigned rows = 0;       ///< a run computes; 0: as the model is used
+};
+
+class MethodChooser {
+public:
+  explicit MethodChooser(ChoiceOptions options) : options(std::move(options)) {}
+
+  /// For CompileOptions::methodsDone: puts the blocks back that stay dense.
+  mlir::LogicalResult choose(mlir::ModuleOp dense, mlir::ModuleOp compressed,
+                             const CompileOptions &compile);
+  /// A line for each block and one for all.
+  void print(llvm::raw_ostream &os) const;
+  /// --report= and --save-plan=, once the artefact is written.
+  llvm::Error save(const CompileOptions &compile) const;
+
+private:
+  struct Choice {
+    std::string block;
+    bool isCompressed = true;
+    std::string reason;              ///< of staying dense
+    std::optional<BlockTimes> times; ///< measured here or, by a plan, there
+    llvm::json::Object method;       ///< what `ffn.methods` says
+  };
+
+  llvm::Error decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,
+                     const CompileOptions &compile);
+  llvm::Error follow(llvm::StringRef modelHash, const CompileOptions &compile);
+  llvm::Error measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
+                      const CompileOptions &compile);
+  llvm::Error checkLossless(const CompileOptions &compile) const;
+  void stayDense(llvm::StringRef reason);
+  std::string textOf(const Choice &choice) const;
+  llvm::json::Object planJson() const;
+
+  ChoiceOptions options;
+  std::vector<Choice> choices;
+  std::string modelHash, methods;
+  BlockMeasurement measured; ///< but for its blocks, which `choices` have
+  bool isMeasured = false;
+};
+
+} // namespace sparse_opt::tool
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// FFN blocks dense and compressed, side by side: both forms are compiled as in
+// the model, without the rest of it, and run in turns on rows of calibration.
+// What follows from it is ChooseMethods.h's.
+#ifndef SPARSE_OPT_TOOLS_MEASUREBLOCKS_H
+#define SPARSE_OPT_TOOLS_MEASUREBLOCKS_H
+#include "mlir/IR/BuiltinOps.h"
+#include "sparse-opt/Calibration/Profile.h"
+#include "sparse-opt/Pipelines/Compile.h"
+
+namespace sparse_opt::tool {
+
+struct BlockTimes {
+  std::string block;
+  double dense = 0, compressed = 0; ///< seconds, medians
+  double noise = 0; ///< relative, of a median: quartile distance / sqrt(runs)
+  /// Compressed to dense, on the same rows: mean of norm(error) / norm(y), and
+  /// the largest error by the largest magnitude of y.
+  double relError = 0, maxError = 0;
+};
+
+struct BlockMeasurement {
+  std::vector<BlockTimes> blocks;
+  int64_t rows = 0; ///< a run
+  unsigned runs = 0;
+  std::string target; ///< "x86-64-v4"
+};
+
+/// Blocks of `compressed` that aren't what they are in `dense`, a clone from
+/// before the methods. `rows` of them a run, on one thread; weights come round
+/// once a run, as they do in the model. Both modules stay as they are.
+llvm::Expected<BlockMeasurement>
+measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
+              const CompileOptions &options, const CalibrationProfile &profile,
+              int64_t rows);
+
+} // namespace sparse_opt::tool
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "PlanFile.h"
+#include "ModelFile.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace llvm;
+using namespace sparse_opt;
+using namespace sparse_opt::tool;
+
+constexpr int64_t version = 1;
+
+const PlannedBlock *Plan::find(StringRef block) const {
+  for (const PlannedBlock &planned : blocks)
+    if (planned.block == block)
+      return &planned;
+  return nullptr;
+}
+
+json::Object Plan::toJson() const {
+  json::Array list;
+  for (const PlannedBlock &planned : blocks) {
+    json::Object entry{
+        {"block", json::fixUTF8(planned.block)},
+        {"decision", planned.isCompressed ? "compressed" : "dense"}};
+    if (!planned.reason.empty())
+      entry["reason"] = json::fixUTF8(planned.reason);
+    if (const auto &times = planned.times) {
+      entry["dense_us"] = times->dense * 1e6;
+      entry["compressed_us"] = times->compressed * 1e6;
+      entry["noise"] = times->noise;
+      entry["measured_error"] = times->relError;
+      entry["measured_max_error"] = times->maxError;
+    }
+    list.push_back(std::move(entry));
+  }
+  return json::Object{{"sparse_opt_plan", version},
+                      {"model_hash", modelHash},
+                      {"method", json::fixUTF8(methods)},
+                      {"target", target},
+                      {"rows", rows},
+                      {"runs", runs},
+                      {"blocks", std::move(list)}};
+}
+
+static std::optional<PlannedBlock> parseBlock(const json::Value &value) {
+  const json::Object *entry = value.getAsObject();
+  auto block = entry ? entry->getString("block") : std::nullopt;
+  auto decision = entry ? entry->getString("decision") : std::nullopt;
+  if (!block || !decision ||
+      !is_contained({StringRef("compressed"), StringRef("dense")}, *decision))
+    return std::nullopt;
+  PlannedBlock planned{block->str(), *decision == "compressed",
+                       entry->getString("reason").value_or("").str(),
+                       std::nullopt};
+  auto dense = entry->getNumber("dense_us");
+  auto compressed = entry->getNumber("compressed_us");
+  if (dense && compressed)
+    planned.times =
+        BlockTimes{planned.block,
+                   *dense * 1e-6,
+                   *compressed * 1e-6,
+                   entry->getNumber("noise").value_or(0),
+                   entry->getNumber("measured_error").value_or(0),
+                   entry->getNumber("measured_max_error").value_or(0)};
+  return planned;
+}
+
+Expected<Plan> sparse_opt::tool::readPlan(const std::string &path) {
+  auto failed = [&](const Twine &why) {
+    return makeError("--plan=" + path + ": " + why);
+  };
+  auto buffer = MemoryBuffer::getFile(path);
+  if (!buffer)
+    return failed(buffer.getError().message());
+  Expected<json::Value> parsed = json::parse((*buffer)->getBuffer());
+  if (!parsed) {
+    consumeError(parsed.takeError());
+    return failed("isn't JSON");
+  }
+  const json::Object *object = parsed->getAsObject();
+  auto number = object ? object->getInteger("sparse_opt_plan") : std::nullopt;
+  const json::Array *list = object ? object->getArray("blocks") : nullptr;
+  if (!number || !list)
+    return failed("isn't a plan of --save-plan=");
+  if (*number != version)
+    return failed("is a plan of version " + Twine(*number) +
+                  "; this compiler reads " + Twine(version));
+  Plan plan;
+  plan.modelHash = object->getString("model_hash").value_or("").str();
+  plan.methods = object->getString("method").value_or("").str();
+  plan.target = object->getString("target").value_or("").str();
+  plan.rows = object->getInteger("rows").value_or(0);
+  plan.runs = object->getInteger("runs").value_or(0);
+  for (const json::Value &value : *list) {
+    std::optional<PlannedBlock> block = parseBlock(value);
+    if (!block)
+      return failed("has a block without a name and a decision");
+    plan.blocks.push_back(std::move(*block));
+  }
+  return std::move(plan);
+}
