@@ -223,6 +223,10 @@ def CorrectOp : FfnOp<"correct", [Pure, AttrSizedOperandSegments]> {
     gate_bias), of a plain block act(x up + up_bias), and `known_up` act_up(x
     up + up_bias): what a score computed and need not be computed again.
 
+    Where more than the share `all_above` of the neurons is selected, `S` is
+    everything: the guard for what is too dense for kernels that skip. Runs of
+    many rows, which skip nothing, ignore it.
+
     (C1) to (C5) of `ffn.block`.
     (C6) the selection's neurons are `h`; `minus` is of size `h`.
     (C7) `known_gate` and `known_up` have the leading dimensions of `x` and
@@ -243,7 +247,7 @@ def CorrectOp : FfnOp<"correct", [Pure, AttrSizedOperandSegments]> {
       RankedTensorOf<[AnyFloat]>:$up,
       Optional<RankedTensorOf<[AnyFloat]>>:$up_bias,
       RankedTensorOf<[AnyFloat]>:$down,
-      Optional<RankedTensorOf<[AnyFloat]>>:$minus,
+      Optional<RankedTensorOf<[AnyFloat]>>:$minus, Optional<F32>:$all_above,
       OptionalAttr<ActivationAttr>:$up_activation,
       OptionalAttr<StrAttr>:$block_name);
   let results = (outs RankedTensorOf<[AnyFloat]>:$y);
@@ -252,7 +256,8 @@ def CorrectOp : FfnOp<"correct", [Pure, AttrSizedOperandSegments]> {
     (`known` `(` $known_gate^ (`,` $known_up^)? `)`)?
     (`gate` `(` $gate^ (`,` $gate_bias^)? `)`)?
     `up` (`:` $up_activation^)? `(` $up (`,` $up_bias^)? `)`
-    `down` `(` $down `)` (`minus` `(` $minus^ `)`)? attr-dict
+    `down` `(` $down `)` (`minus` `(` $minus^ `)`)?
+    (`all_above` `(` $all_above^ `)`)? attr-dict
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;

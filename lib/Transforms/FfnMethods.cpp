@@ -111,10 +111,11 @@ public:
     if (form.timesUp && isGated)
       up = score(block.getUpActivation().value_or(ffn::Activation::Identity),
                  block.getUp(), block.getUpBias());
+    Value selection = select(act, up), crossover = knob(".crossover", 1);
     Value y = ffn::CorrectOp::create(
         builder, loc, block.getType(), block.getActivation(), block.getX(),
-        select(act, up), act, up, block.getGate(), block.getGateBias(),
-        block.getUp(), block.getUpBias(), block.getDown(), form.minus,
+        selection, act, up, block.getGate(), block.getGateBias(), block.getUp(),
+        block.getUpBias(), block.getDown(), form.minus, crossover,
         block.getUpActivationAttr(), builder.getStringAttr(name));
     if (form.offset) {
       Value linear = ffn::LinearOp::create(
@@ -144,12 +145,15 @@ private:
     if (!form.threshold)
       return ffn::SelectOp::create(builder, loc, type, ffn::Rule::NonZero, act,
                                    up, Value(), Value(), Value());
-    Value above =
-        ffn::KnobOp::create(builder, loc, builder.getF32Type(),
-                            builder.getStringAttr(name + ".threshold"),
-                            builder.getF32FloatAttr(*form.threshold));
     return ffn::SelectOp::create(builder, loc, type, ffn::Rule::Magnitude, act,
-                                 up, form.minus, form.weight, above);
+                                 up, form.minus, form.weight,
+                                 knob(".threshold", *form.threshold));
+  }
+
+  Value knob(StringRef suffix, float value) {
+    return ffn::KnobOp::create(builder, loc, builder.getF32Type(),
+                               builder.getStringAttr(name + suffix),
+                               builder.getF32FloatAttr(value));
   }
 
   StringRef name;

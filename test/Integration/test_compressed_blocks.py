@@ -49,10 +49,11 @@ class Block:
     """One block as IR and as numpy: y, and which neurons it keeps."""
 
     def __init__(self, select, act="silu", gated=True, bias=False, minus=False, known=True,
-                 known_up=False, group=1, threshold=0.1):
+                 known_up=False, group=1, threshold=0.1, crossover=None):
         self.select, self.act, self.gated = select, act, gated
         self.bias, self.minus, self.known = bias, minus, known
         self.known_up, self.group, self.threshold = known_up, group, threshold
+        self.crossover = crossover
 
     def text(self):
         first = "gate" if self.gated else "up"
@@ -90,6 +91,10 @@ class Block:
         if self.minus:
             parts.append("minus(%centre)")
             types.append(type_of("centre"))
+        if self.crossover is not None:
+            lines.append(f'%o = ffn.knob "b.crossover" = {self.crossover:e}')
+            parts.append("all_above(%o)")
+            types.append("f32")
         lines += [f'%c = {" ".join(parts)} {{block_name = "b"}} : ({", ".join(types)}) -> {F32_ROWS}',
                   f"%l = ffn.linear %x folded(%folded) offset(%offset) : ({F32_ROWS}, "
                   f"{type_of('folded')}, {type_of('offset')}) -> {F32_ROWS}",
@@ -120,6 +125,8 @@ class Block:
             keep = abs(score) > threshold
             sure = abs(abs(score) - threshold).min() > 1e-6
         keep = keep.reshape(len(x), -1, self.group).any(-1).repeat(self.group, 1)
+        if self.crossover is not None and len(x) <= 16 and keep.any(0).mean() > self.crossover:
+            keep = numpy.ones_like(keep)
         hidden = numpy.where(keep, (act - minus) * (up if self.gated else 1), 0)
         return hidden @ w["down"] + x @ w["folded"] + w["offset"], keep, sure
 
@@ -136,6 +143,11 @@ BLOCKS = {
     "nothing known, plain": Block("gate", known=False, gated=False, bias=True, minus=True),
     "in groups": Block("gate", minus=True, group=16, threshold=0.6),
     "all": Block("all", minus=True, bias=True),
+    "above the crossover": Block("centred", minus=True, bias=True, threshold=0.03, crossover=0),
+    "around it": Block("centred", minus=True, threshold=0.03, crossover=0.8),
+    "around it, relu": Block("nonzero", act="relu", gated=False, bias=True, crossover=0.6),
+    "around it in groups": Block("gate", minus=True, group=16, threshold=0.6, crossover=0.7),
+    "above it, nothing known": Block("gate", known=False, bias=True, minus=True, crossover=0),
 }
 
 
@@ -231,6 +243,22 @@ class CompressedBlocksTest(unittest.TestCase):
         stats, = model.telemetry()
         self.assertEqual((stats["rows"], stats["fallbacks"]), (25, 20))
         self.assertAlmostEqual(stats["density"], kept / 5, delta=0.01)
+
+    def test_rows_above_the_crossover_are_fallbacks(self):
+        rows = RANDOM.standard_normal((20, 1, WIDTH)).astype(numpy.float32)
+        kept = [BLOCKS["gate"].run(x, 0.1)[1].mean() for x in rows]
+        crossover = float(numpy.median(kept)) + 1e-4
+        above = sum(share > crossover for share in kept)
+        self.assertTrue(0 < above < 20, above)
+        model = sparse_opt.load(self.compile(Block("gate", minus=True, crossover=crossover)),
+                                threads=1)
+        for x in rows:
+            model.run(None, {"x": x})
+        stats, = model.telemetry()
+        self.assertEqual((stats["rows"], stats["fallbacks"]), (20, above))
+        model.set_knob("b.crossover", 1)
+        model.run(None, {"x": x})
+        self.assertEqual(model.telemetry()[0]["fallbacks"], above)
 
     def test_knobs(self):
         path = self.compile(BLOCKS["gate"])

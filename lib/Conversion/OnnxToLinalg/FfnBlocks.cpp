@@ -140,7 +140,7 @@ void lowering::noteRows(Lowering &l, Correction &c, Value rows,
                                l.b.getI64IntegerAttr(c.neurons()));
 }
 
-static Tensor correctManyRows(Lowering &l, Correction &c) {
+Tensor lowering::correctManyRows(Lowering &l, Correction &c, bool all) {
   Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
   noteRows(l, c, l.index(rows), /*selected=*/{});
   Operands operands(l);
@@ -152,14 +152,16 @@ static Tensor correctManyRows(Lowering &l, Correction &c) {
         operands.add(c.up ? *c.up : projectNeurons(l, c.x, upProjection(l, c)));
   int group = -1;
   std::optional<Rule> rule;
-  if (c.select.getType().getGroup() > 1)
+  if (!all && c.select.getType().getGroup() > 1)
     group = operands.add(keptNeurons(l, c.select, c.shape));
-  else
+  else if (!all)
     rule.emplace(c.select, operands);
   Tensor hidden = l.map(
       operands.get(), c.x.elementType, c.shape, [&](Scalars &s, ValueRange v) {
         Value value = minus < 0 ? v[act] : s.sub(v[act], v[minus]);
         value = up < 0 ? value : s.mul(value, v[up]);
+        if (all)
+          return value;
         return s.select(rule ? rule->keeps(s, v) : v[group], value,
                         s.constant(value.getType(), 0));
       });
@@ -205,11 +207,11 @@ static void lowerCorrect(ffn::CorrectOp op, Lowering &l) {
   auto fill = [&](Region &region, auto correct) {
     OpBuilder::InsertionGuard guard(l.b);
     l.b.setInsertionPointToEnd(&region.front());
-    scf::YieldOp::create(l.b, l.loc, correct(l, c).value);
+    scf::YieldOp::create(l.b, l.loc, correct().value);
   };
   branch->setAttr(kernel::fewRowsAttr, l.b.getUnitAttr());
-  fill(branch.getThenRegion(), correctFewRows);
-  fill(branch.getElseRegion(), correctManyRows);
+  fill(branch.getThenRegion(), [&] { return correctFewRows(l, c); });
+  fill(branch.getElseRegion(), [&] { return correctManyRows(l, c); });
   l.set(op.getY(), {branch.getResult(0), shape, c.x.elementType});
 }
 

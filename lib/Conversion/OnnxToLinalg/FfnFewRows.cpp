@@ -5,6 +5,7 @@
 // (kernel.selected_product, kernel.selected_sum).
 #include "FfnSelection.h"
 #include "dialects/Kernel/KernelOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -48,6 +49,47 @@ public:
 
   Tensor emit() {
     Selected selected = select();
+    if (!c.op.getAllAbove())
+      return correct(selected);
+    Sizes shape(c.x.shape);
+    shape.back() = c.down.shape.back();
+    auto branch = scf::IfOp::create(
+        l.b, l.loc, l.tensorType(shape, c.x.elementType), isDense(selected),
+        /*withElseRegion=*/true);
+    auto fill = [&](Region &region, auto make) {
+      OpBuilder::InsertionGuard guard(l.b);
+      l.b.setInsertionPointToEnd(&region.front());
+      scf::YieldOp::create(l.b, l.loc, make().value);
+    };
+    fill(branch.getThenRegion(),
+         [&] { return correctManyRows(l, c, /*all=*/true); });
+    fill(branch.getElseRegion(), [&] { return correct(selected); });
+    return {branch.getResult(0), shape, c.x.elementType};
+  }
+
+private:
+  using Body = llvm::function_ref<SmallVector<Value>(Scalars &, ValueRange)>;
+
+  /// More of the neurons than skipping is worth.
+  Value isDense(const Selected &selected) {
+    Value most = arith::MulFOp::create(
+        l.b, l.loc, c.op.getAllAbove(),
+        arith::ConstantOp::create(l.b, l.loc,
+                                  l.b.getF32FloatAttr(c.neurons())));
+    Value number =
+        arith::SIToFPOp::create(l.b, l.loc, f32(), numberOf(selected));
+    return arith::CmpFOp::create(l.b, l.loc, arith::CmpFPredicate::OGT, number,
+                                 most);
+  }
+
+  Value numberOf(const Selected &selected) {
+    return tensor::ExtractOp::create(l.b, l.loc, selected.count, ValueRange());
+  }
+
+  Tensor correct(Selected selected) {
+    noteRows(l, c, l.index(rows),
+             arith::IndexCastOp::create(l.b, l.loc, l.b.getIndexType(),
+                                        numberOf(selected)));
     if (!c.act) {
       Projection to = actProjection(l, c);
       selected.values = product(selected, to, c.minus);
@@ -56,9 +98,6 @@ public:
       selected.values = product(selected, upProjection(l, c), {});
     return sum(selected);
   }
-
-private:
-  using Body = llvm::function_ref<SmallVector<Value>(Scalars &, ValueRange)>;
 
   Value rowsBy(int64_t columns) {
     return l.empty({rows, l.size(columns)}, f32());
@@ -120,11 +159,6 @@ private:
              value = value ? s.mul(value, v[up]) : v[up];
            return {kept, value ? value : s.constant(f32(), 1)};
          });
-    Value number =
-        tensor::ExtractOp::create(l.b, l.loc, op.getResult(1), ValueRange());
-    noteRows(
-        l, c, l.index(rows),
-        arith::IndexCastOp::create(l.b, l.loc, l.b.getIndexType(), number));
     return {op.getResult(0), op.getResult(1), op.getResult(2)};
   }
 

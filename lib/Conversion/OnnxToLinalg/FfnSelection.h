@@ -74,6 +74,8 @@ constexpr int64_t fewRows = 16;
 /// Tells the telemetry of rows that were computed, whole without `selected`.
 void noteRows(Lowering &l, Correction &c, mlir::Value rows,
               mlir::Value selected);
+/// The correction by dense products, masked by the selection or of `all`.
+Tensor correctManyRows(Lowering &l, Correction &c, bool all = false);
 /// The correction of few rows, by kernels that read the selected neurons'
 /// weights alone.
 Tensor correctFewRows(Lowering &l, Correction &c);
