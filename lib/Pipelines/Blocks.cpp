@@ -173,3 +173,22 @@ void sparse_opt::restoreBlock(ModuleOp module, StringRef name, ModuleOp dense) {
     sum.erase();
   eraseDeadNodes(y.getDefiningOp()->getParentOfType<func::FuncOp>());
 }
+
+std::vector<std::string> sparse_opt::compressedBlocks(ModuleOp module) {
+  std::vector<std::string> names;
+  module.walk([&](ffn::CorrectOp op) {
+    names.push_back(op.getBlockName().value_or("").str());
+  });
+  return names;
+}
+
+bool sparse_opt::setKnob(ModuleOp module, StringRef name, float value) {
+  bool found = false;
+  module.walk([&](ffn::KnobOp knob) {
+    if (knob.getKnobName() != name)
+      return;
+    knob.setValueAttr(Builder(module.getContext()).getF32FloatAttr(value));
+    found = true;
+  });
+  return found;
+}

@@ -61,8 +61,9 @@ mlir::LogicalResult MethodChooser::choose(mlir::ModuleOp dense,
     return mlir::emitError(mlir::UnknownLoc::get(compressed.getContext()))
            << toString(std::move(error));
   for (Choice &choice : choices)
-    if (!choice.isCompressed &&
-        choice.method.getString("method") != StringRef("none")) {
+    if (choice.isCompressed)
+      setKnob(compressed, choice.block + ".crossover", choice.crossover);
+    else if (choice.method.getString("method") != StringRef("none")) {
       restoreBlock(compressed, choice.block, dense);
       // Times would make every artefact another one.
       recordDense(compressed, choice.block,
@@ -140,8 +141,10 @@ Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
   isMeasured = true;
   for (Choice &choice : choices)
     for (const BlockTimes &times : measured.blocks)
-      if (choice.isCompressed && times.block == choice.block)
+      if (choice.isCompressed && times.block == choice.block) {
         choice.times = times;
+        choice.crossover = times.crossover();
+      }
   measured.blocks.clear();
   if (options.lossless)
     if (Error error = checkLossless(compile))
@@ -193,6 +196,7 @@ Error MethodChooser::follow(StringRef modelHash,
     choice.isCompressed = planned->isCompressed;
     choice.reason = planned->reason;
     choice.times = planned->times;
+    choice.crossover = planned->crossover;
   }
   return Error::success();
 }
@@ -246,8 +250,8 @@ json::Object MethodChooser::planJson() const {
   plan.runs = measured.runs;
   plan.target = measured.target;
   for (const Choice &choice : choices)
-    plan.blocks.push_back(
-        {choice.block, choice.isCompressed, choice.reason, choice.times});
+    plan.blocks.push_back({choice.block, choice.isCompressed, choice.reason,
+                           choice.times, choice.crossover});
   return plan.toJson();
 }
 

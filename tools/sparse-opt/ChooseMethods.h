@@ -35,6 +35,7 @@ private:
     bool isCompressed = true;
     std::string reason;              ///< of staying dense
     std::optional<BlockTimes> times; ///< measured here or, by a plan, there
+    double crossover = 1;            ///< all neurons above that density
     llvm::json::Object method;       ///< what `ffn.methods` says
   };
 

@@ -15,11 +15,14 @@ namespace {
 /// One form of all blocks.
 struct Form {
   TemporaryModel model;
-  std::vector<std::string> launches;         // block of each
-  StringMap<std::vector<double>> blockTimes; // seconds of each run
+  std::vector<Launch> launches; // their nodes are blocks
 
   Error build(mlir::ModuleOp module, CompileOptions options, StringRef what);
-  Error run(const std::vector<NpyArray> &inputs, bool isTimed);
+};
+
+/// Seconds of each run, by block.
+struct Times {
+  StringMap<std::vector<double>> all, selected;
 };
 
 /// Rows of x of every block, one run after the other.
@@ -50,26 +53,43 @@ Error Form::build(mlir::ModuleOp module, CompileOptions options,
             return compileModule(std::move(blocks), options);
           }))
     return error;
-  launches = launchNames(model.getFile(), model.getInstance().getTarget());
+  launches = launchesOf(model.getFile(), model.getInstance().getTarget());
   return model.getInstance().enableProfile(true);
 }
 
-Error Form::run(const std::vector<NpyArray> &inputs, bool isTimed) {
-  Instance &instance = model.getInstance();
+/// One run; its times are added to `times` unless that is null.
+static Error run(Form &form, const std::vector<NpyArray> &inputs,
+                 Times *times) {
+  Instance &instance = form.model.getInstance();
   instance.bind(inputs);
   if (Error error = instance.run())
     return error;
-  if (!isTimed)
+  if (!times)
     return Error::success();
   Expected<Profile> profile = instance.getProfile();
   if (!profile)
     return profile.takeError();
-  StringMap<double> sums;
-  for (auto [time, block] : zip(profile->launches, launches))
-    sums[block] += double(time) * 1e-9;
-  for (const auto &entry : sums)
-    blockTimes[entry.getKey()].push_back(entry.getValue());
+  StringMap<std::pair<double, double>> sums;
+  for (auto [time, launch] : zip(profile->launches, form.launches)) {
+    auto &[all, selected] = sums[launch.node];
+    all += double(time) * 1e-9;
+    if (StringRef(launch.kind).starts_with("selected"))
+      selected += double(time) * 1e-9;
+  }
+  for (const auto &entry : sums) {
+    times->all[entry.getKey()].push_back(entry.getValue().first);
+    times->selected[entry.getKey()].push_back(entry.getValue().second);
+  }
   return Error::success();
+}
+
+/// Above what density blocks compute all neurons from now on. Those that do
+/// so anyway have no such knob.
+static void setCrossovers(Form &form, ArrayRef<BlockTimes> blocks,
+                          double value) {
+  for (const BlockTimes &block : blocks)
+    consumeError(
+        form.model.getInstance().setKnob(block.block + ".crossover", value));
 }
 
 //===----------------------------------------------------------------------===//
@@ -123,10 +143,10 @@ static double quantile(const std::vector<double> &sorted, double q) {
   return sorted[size_t(q * double(sorted.size() - 1) + 0.5)];
 }
 
-static void compareForms(Form &dense, Form &compressed,
+static void compareForms(const std::vector<NpyArray> &exact,
+                         const std::vector<NpyArray> &results,
                          std::vector<BlockTimes> &blocks, unsigned runs) {
-  std::vector<NpyArray> exact = dense.model.getInstance().getResults();
-  for (const NpyArray &y : compressed.model.getInstance().getResults()) {
+  for (const NpyArray &y : results) {
     auto block = find_if(blocks, [&](const BlockTimes &times) {
       return times.block + ":y" == y.name;
     });
@@ -152,20 +172,23 @@ static void compareForms(Form &dense, Form &compressed,
   }
 }
 
-static void setTimes(BlockTimes &block, Form &dense, Form &compressed) {
-  auto medianOf = [&](Form &form) {
-    std::vector<double> &times = form.blockTimes[block.block];
-    if (times.empty())
-      return 0.0;
-    sort(times);
-    double spread = quantile(times, 0.75) - quantile(times, 0.25);
-    double median = quantile(times, 0.5);
-    block.noise = std::max(block.noise,
-                           spread / median / std::sqrt(double(times.size())));
-    return median;
-  };
-  block.dense = medianOf(dense);
-  block.compressed = medianOf(compressed);
+/// The median; `noise` becomes at least what it varies by.
+static double medianOf(std::vector<double> &times, double &noise) {
+  if (times.empty())
+    return 0;
+  sort(times);
+  double spread = quantile(times, 0.75) - quantile(times, 0.25);
+  double median = quantile(times, 0.5);
+  if (median > 0)
+    noise = std::max(noise, spread / median / std::sqrt(double(times.size())));
+  return median;
+}
+
+double BlockTimes::crossover() const {
+  if (density == 0 || selected == 0 || whole == 0)
+    return 1;
+  double others = compressed - selected;
+  return std::clamp(density * (whole - others) / selected, 0.0, 1.0);
 }
 
 Expected<BlockMeasurement>
@@ -177,30 +200,47 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
   BlockMeasurement result;
   result.rows = rows;
   result.runs = runs;
-  Form forms[2];
-  if (Error error = forms[0].build(dense, options, "dense blocks"))
+  Form exact, skipping;
+  if (Error error = exact.build(dense, options, "dense blocks"))
     return std::move(error);
-  if (Error error = forms[1].build(compressed, options, "compressed blocks"))
+  if (Error error = skipping.build(compressed, options, "compressed blocks"))
     return std::move(error);
-  result.target = forms[0].model.getInstance().getTarget().str();
-  for (const std::string &name : blockNames(compressed))
+  result.target = exact.model.getInstance().getTarget().str();
+  for (const std::string &name : compressedBlocks(compressed))
     result.blocks.push_back({name});
   if (options.progress)
     options.progress("running blocks dense and compressed in turns");
   Rows inputs(profile, rows);
+  Times times[3]; // dense, compressed, compressed with all neurons
   for (unsigned turn = 0; turn < warmUps + runs; ++turn) {
     bool isTimed = turn >= warmUps;
-    auto arrays = inputs.inputs(forms[0].model.getFile(), turn);
+    auto arrays = inputs.inputs(exact.model.getFile(), turn);
     if (!arrays)
       return arrays.takeError();
+    std::vector<NpyArray> skipped;
     // Which form is first alternates: what one leaves in cache is the other's.
-    for (unsigned i = 0; i < 2; ++i)
-      if (Error error = forms[(turn + i) % 2].run(*arrays, isTimed))
+    for (unsigned i = 0; i < 3; ++i) {
+      unsigned form = (turn + i) % 3;
+      if (form)
+        setCrossovers(skipping, result.blocks, form == 1 ? 1.0 : -1.0);
+      if (Error error = run(form ? skipping : exact, *arrays,
+                            isTimed ? &times[form] : nullptr))
         return std::move(error);
+      if (form == 1)
+        skipped = skipping.model.getInstance().getResults();
+    }
     if (isTimed)
-      compareForms(forms[0], forms[1], result.blocks, runs);
+      compareForms(exact.model.getInstance().getResults(), skipped,
+                   result.blocks, runs);
   }
-  for (BlockTimes &block : result.blocks)
-    setTimes(block, forms[0], forms[1]);
+  StringMap<double> densities = skipping.model.getInstance().getDensities();
+  for (BlockTimes &block : result.blocks) {
+    double ignored = 0;
+    block.dense = medianOf(times[0].all[block.block], block.noise);
+    block.compressed = medianOf(times[1].all[block.block], block.noise);
+    block.selected = medianOf(times[1].selected[block.block], ignored);
+    block.whole = medianOf(times[2].all[block.block], ignored);
+    block.density = densities.lookup(block.block);
+  }
   return result;
 }

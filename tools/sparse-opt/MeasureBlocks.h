@@ -14,10 +14,17 @@ namespace sparse_opt::tool {
 struct BlockTimes {
   std::string block;
   double dense = 0, compressed = 0; ///< seconds, medians
+  double whole = 0;    ///< compressed, but by dense kernels for all neurons
+  double selected = 0; ///< of `compressed`: kernels that read selected neurons
+  double density = 0;  ///< of these; 0 where none of them ran
   double noise = 0; ///< relative, of a median: quartile distance / sqrt(runs)
   /// Compressed to dense, on the same rows: mean of norm(error) / norm(y), and
   /// the largest error by the largest magnitude of y.
   double relError = 0, maxError = 0;
+
+  /// The density from which on all neurons cost less than those selected, for
+  /// their cost is proportional to it; 1 where that isn't so.
+  double crossover() const;
 };
 
 struct BlockMeasurement {

@@ -152,6 +152,26 @@ Error Instance::enableProfile(bool enabled) {
   return Error::success();
 }
 
+Error Instance::setKnob(const std::string &name, double value) {
+  if (model->getApi().knob_set(handle.get(), name.c_str(), value) !=
+      SPARSE_OPT_OK)
+    return lastError();
+  return Error::success();
+}
+
+StringMap<double> Instance::getDensities() const {
+  const sparse_opt_api &api = model->getApi();
+  uint32_t count = 0;
+  api.telemetry(handle.get(), nullptr, 0, &count);
+  std::vector<sparse_opt_block_stats> stats(count);
+  api.telemetry(handle.get(), stats.data(), count, &count);
+  StringMap<double> densities;
+  for (const sparse_opt_block_stats &block : stats)
+    if (block.rows > block.fallbacks)
+      densities[block.block] = block.density;
+  return densities;
+}
+
 Expected<Profile> Instance::getProfile() const {
   const sparse_opt_api &api = model->getApi();
   Profile profile;

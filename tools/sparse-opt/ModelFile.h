@@ -7,6 +7,7 @@
 #include "sparse-opt/Runtime/Runtime.h"
 #include "sparse-opt/Support/Npz.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/JSON.h"
 #include <memory>
@@ -67,6 +68,10 @@ public:
   std::vector<NpyArray> getResults() const;
   /// The same without a copy, valid until the next run.
   llvm::ArrayRef<sparse_opt_tensor> getOutputs() const { return outputs; }
+  llvm::Error setKnob(const std::string &name, double value);
+  /// The share of neurons that each compressed block took so far, where it
+  /// skipped any.
+  llvm::StringMap<double> getDensities() const;
   /// Times the launches of the runs that follow, or doesn't.
   llvm::Error enableProfile(bool enabled);
   llvm::Expected<Profile> getProfile() const;

@@ -26,11 +26,15 @@ json::Object Plan::toJson() const {
       entry["reason"] = json::fixUTF8(planned.reason);
     if (const auto &times = planned.times) {
       entry["dense_us"] = times->dense * 1e6;
+      entry["whole_us"] = times->whole * 1e6;
+      entry["measured_density"] = times->density;
       entry["compressed_us"] = times->compressed * 1e6;
       entry["noise"] = times->noise;
       entry["measured_error"] = times->relError;
       entry["measured_max_error"] = times->maxError;
     }
+    if (planned.isCompressed)
+      entry["crossover"] = planned.crossover;
     list.push_back(std::move(entry));
   }
   return json::Object{{"sparse_opt_plan", version},
@@ -54,14 +58,19 @@ static std::optional<PlannedBlock> parseBlock(const json::Value &value) {
                        std::nullopt};
   auto dense = entry->getNumber("dense_us");
   auto compressed = entry->getNumber("compressed_us");
-  if (dense && compressed)
-    planned.times =
-        BlockTimes{planned.block,
-                   *dense * 1e-6,
-                   *compressed * 1e-6,
-                   entry->getNumber("noise").value_or(0),
-                   entry->getNumber("measured_error").value_or(0),
-                   entry->getNumber("measured_max_error").value_or(0)};
+  planned.crossover = entry->getNumber("crossover").value_or(1);
+  auto number = [&](StringRef key) {
+    return entry->getNumber(key).value_or(0);
+  };
+  if (dense && compressed) {
+    BlockTimes times{planned.block, *dense * 1e-6, *compressed * 1e-6};
+    times.whole = number("whole_us") * 1e-6;
+    times.density = number("measured_density");
+    times.noise = number("noise");
+    times.relError = number("measured_error");
+    times.maxError = number("measured_max_error");
+    planned.times = times;
+  }
   return planned;
 }
 

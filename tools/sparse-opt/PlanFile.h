@@ -14,6 +14,7 @@ struct PlannedBlock {
   bool isCompressed;
   std::string reason; ///< of staying dense
   std::optional<BlockTimes> times;
+  double crossover = 1; ///< of density, as BlockTimes has it
 };
 
 struct Plan {

@@ -55,19 +55,20 @@ static const json::Array *findLaunches(const json::Object &manifest,
   return nullptr;
 }
 
-std::vector<std::string> sparse_opt::tool::launchNames(const ModelFile &model,
-                                                       StringRef target) {
-  std::vector<std::string> names;
+std::vector<Launch> sparse_opt::tool::launchesOf(const ModelFile &model,
+                                                 StringRef target) {
+  std::vector<Launch> all;
   json::Value manifest = model.getManifest();
   const json::Object *object = manifest.getAsObject();
   if (const json::Array *launches =
           object ? findLaunches(*object, target) : nullptr)
     for (const json::Value &launch : *launches) {
       const json::Object &kernel = *launch.getAsObject();
-      names.insert(names.end(), kernel.getInteger("launches").value_or(1),
-                   kernel.getString("name").value_or("").str());
+      all.insert(all.end(), kernel.getInteger("launches").value_or(1),
+                 {kernel.getString("name").value_or("").str(),
+                  kernel.getString("kind").value_or("").str()});
     }
-  return names;
+  return all;
 }
 
 static std::string kindOf(const json::Object &kernel) {

@@ -59,9 +59,11 @@ llvm::Expected<RooflineTable> measureRoofline(const ModelFile &model,
                                               const BenchCase &benchCase,
                                               Limits &limits, unsigned runs);
 
-/// The node of each launch of `target`, in the order of Profile::launches.
-std::vector<std::string> launchNames(const ModelFile &model,
-                                     llvm::StringRef target);
+struct Launch {
+  std::string node, kind;
+};
+/// The launches of `target`, in the order of Profile::launches.
+std::vector<Launch> launchesOf(const ModelFile &model, llvm::StringRef target);
 
 } // namespace sparse_opt::tool
 #endif

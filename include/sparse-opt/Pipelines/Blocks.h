@@ -31,5 +31,10 @@ void borrowWeights(mlir::ModuleOp module);
 void restoreBlock(mlir::ModuleOp module, llvm::StringRef name,
                   mlir::ModuleOp dense);
 
+/// Names of the compressed blocks alone.
+std::vector<std::string> compressedBlocks(mlir::ModuleOp module);
+/// Sets what knob `name` is unless a run sets it. False when there is none.
+bool setKnob(mlir::ModuleOp module, llvm::StringRef name, float value);
+
 } // namespace sparse_opt
 #endif
