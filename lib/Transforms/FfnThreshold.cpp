@@ -278,6 +278,10 @@ void FfnThreshold::record(const PlannedBlock &it,
   setCount("rows", plan.rows);
   set("density", plan.fit.density);
   set("cett", plan.fit.cett);
+  SmallVector<Attribute> thresholds;
+  for (float threshold : plan.thresholds)
+    thresholds.push_back(number(&getContext(), threshold));
+  entry.set("thresholds", builder.getArrayAttr(thresholds));
   setCount("dead", it.dead);
   setCount("removed", it.removed);
   if (plan.heldOut) {

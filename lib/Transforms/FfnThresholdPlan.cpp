@@ -179,6 +179,8 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
       return plan;
     plan.fit = skipping.at(plan.threshold);
     plan.order = byFrequency(skipping.keptAt(plan.threshold));
+    for (int part = 1; part < 20; ++part)
+      plan.thresholds.push_back(skipping.thresholdForDensity(part / 20.0));
     for (double density : {0.1, 0.2, 0.3, 0.5, 0.7})
       plan.settings.push_back({skipping.thresholdForDensity(density), {}});
   }

@@ -42,6 +42,8 @@ struct ThresholdPlan {
   size_t rows = 0, heldOutRows = 0;
   /// Other thresholds and what they do on held-out rows.
   std::vector<std::pair<float, numerics::SkipEffect>> settings;
+  /// Those that keep 1 / 20, 2 / 20, ... of the neurons, all but all of them.
+  std::vector<float> thresholds;
 };
 
 /// Null if the block's weights can be planned with, else why not.

@@ -164,6 +164,7 @@ TEST(Numerics, KeptIsStrictlyGreater) {
   EXPECT_DOUBLE_EQ(skipping.densityAt(0), 5.0 / 6);
   EXPECT_DOUBLE_EQ(skipping.densityAt(1), 4.0 / 6);
   EXPECT_DOUBLE_EQ(skipping.densityAt(2), 1.0 / 6); // three ties, all dropped
+  EXPECT_EQ(skipping.keptAt(1), (std::vector<uint64_t>{1, 2, 1}));
   EXPECT_EQ(skipping.thresholdForDensity(1), 0);
   EXPECT_EQ(skipping.thresholdForDensity(4.0 / 6), 1);
   EXPECT_EQ(skipping.thresholdForDensity(3.0 / 6), 2); // never more than asked

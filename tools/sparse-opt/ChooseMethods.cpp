@@ -25,8 +25,7 @@ static std::string hashOf(mlir::ModuleOp module) {
   return hash ? hash.str() : "";
 }
 
-/// --profile=, or the one that a method names itself.
-static std::string profileOf(const MethodChoice &methods) {
+std::string sparse_opt::tool::profileFor(const MethodChoice &methods) {
   std::string path = methods.profile;
   for (const MethodChoice::Call &call : methods.calls) {
     SmallVector<StringRef> words;
@@ -69,6 +68,10 @@ mlir::LogicalResult MethodChooser::choose(mlir::ModuleOp dense,
       recordDense(compressed, choice.block,
                   choice.times ? "it was measured no faster" : choice.reason);
     }
+  if (!options.report.empty() && options.plan.empty())
+    if (Error error = measureModel(dense, compressed, compile))
+      return mlir::emitError(mlir::UnknownLoc::get(compressed.getContext()))
+             << toString(std::move(error));
   return mlir::success();
 }
 
@@ -92,7 +95,7 @@ Error MethodChooser::decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,
                                  ? hostTarget(compile.dtype == "bf16")
                                  : lookupTarget(compile.march);
   std::string reason;
-  if (profileOf(compile.methods).empty())
+  if (profileFor(compile.methods).empty())
     reason = "nothing was measured: there is no --profile= with rows to run "
              "(--plan= or --unmeasured do without)";
   else if (!target || !hostRuns(*target))
@@ -129,7 +132,7 @@ static int64_t usualRows(mlir::ModuleOp model, const CompileOptions &compile,
 
 Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
                              const CompileOptions &compile) {
-  auto profile = readProfile(profileOf(compile.methods));
+  auto profile = readProfile(profileFor(compile.methods));
   if (!profile)
     return profile.takeError();
   int64_t rows =
@@ -138,7 +141,6 @@ Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
   if (!found)
     return found.takeError();
   measured = std::move(*found);
-  isMeasured = true;
   for (Choice &choice : choices)
     for (const BlockTimes &times : measured.blocks)
       if (choice.isCompressed && times.block == choice.block) {
@@ -155,6 +157,35 @@ Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
       choice.isCompressed = false;
       choice.reason = "it was measured no faster by more than 5 %";
     }
+  return Error::success();
+}
+
+/// The model as it will be, against itself with all blocks dense.
+Error MethodChooser::measureModel(mlir::ModuleOp dense,
+                                  mlir::ModuleOp compressed,
+                                  const CompileOptions &compile) {
+  std::string path = profileFor(compile.methods);
+  if (path.empty() ||
+      none_of(choices, [](const Choice &it) { return it.isCompressed; }))
+    return Error::success();
+  auto profile = readProfile(path);
+  if (!profile)
+    return profile.takeError();
+  ModelPair pair;
+  if (Error error = pair.build(dense, compressed, compile, *profile))
+    return error;
+  Expected<ModelError> error = pair.measure();
+  if (!error)
+    return error.takeError();
+  model = error->toJson();
+  for (auto [rows, name] : {std::pair<int64_t, StringRef>(1, "one_row"),
+                            std::pair<int64_t, StringRef>(0, "sequence")}) {
+    auto times = pair.time(rows);
+    if (!times)
+      return times.takeError();
+    (*model)[(name + "_dense_ms").str()] = times->first * 1e3;
+    (*model)[(name + "_compressed_ms").str()] = times->second * 1e3;
+  }
   return Error::success();
 }
 
@@ -179,10 +210,6 @@ Error MethodChooser::follow(StringRef modelHash,
     return plan.takeError();
   if (plan->modelHash != modelHash)
     return makeError("--plan=" + options.plan + " is of another model");
-  if (plan->methods != compile.methods.str())
-    return makeError("--plan=" + options.plan +
-                     " is of --method=" + plan->methods +
-                     ", not of --method=" + compile.methods.str());
   measured.rows = plan->rows;
   measured.runs = plan->runs;
   measured.target = plan->target;
@@ -240,12 +267,29 @@ void MethodChooser::print(raw_ostream &os) const {
                 "times as fast ({5}, one thread, {6})\n",
                 compressed, choices.size(), dense * 1e3, chosen * 1e3,
                 dense / chosen, rowsText(measured.rows), measured.target);
+  if (!model)
+    return;
+  auto value = [&](StringRef key) { return model->getNumber(key).value_or(0); };
+  os << formatv("the model, against all blocks dense: rel {0:f4}, cos {1:e1}",
+                value("rel_mean"), value("cos"));
+  if (model->get("kl"))
+    os << formatv(", KL {0:f4}", value("kl"));
+  if (model->get("ppl"))
+    os << formatv(", perplexity {0}{1:f2} %", value("ppl") < 0 ? "" : "+",
+                  value("ppl") * 100);
+  os << formatv(" on {0}; one row {1:f2} -> {2:f2} ms, a sequence {3:f2} -> "
+                "{4:f2} ms\n",
+                heldOutText(*model->getInteger("sequences"),
+                            *model->getInteger("tokens")),
+                value("one_row_dense_ms"), value("one_row_compressed_ms"),
+                value("sequence_dense_ms"), value("sequence_compressed_ms"));
 }
 
 json::Object MethodChooser::planJson() const {
   Plan plan;
   plan.modelHash = modelHash;
   plan.methods = methods;
+  plan.asked = options.asked;
   plan.rows = measured.rows;
   plan.runs = measured.runs;
   plan.target = measured.target;
@@ -279,5 +323,7 @@ Error MethodChooser::save(const CompileOptions &compile) const {
   report["dtype"] = compile.dtype;
   report["weight_type"] = compile.getWeightType();
   report["threads"] = 1;
+  if (model)
+    report["whole_model"] = json::Object(*model);
   return writeJson(options.report, std::move(report));
 }

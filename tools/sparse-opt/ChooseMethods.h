@@ -6,16 +6,21 @@
 #ifndef SPARSE_OPT_TOOLS_CHOOSEMETHODS_H
 #define SPARSE_OPT_TOOLS_CHOOSEMETHODS_H
 #include "MeasureBlocks.h"
+#include "MeasureModel.h"
 #include <optional>
 
 namespace sparse_opt::tool {
 
 struct ChoiceOptions {
+  std::string asked;                  ///< --method=
   std::string plan, savePlan, report; ///< files, or ""
   bool unmeasured = false; ///< compress what methods can, faster or not
   bool lossless = false;   ///< check that nothing was lost
   unsigned rows = 0;       ///< a run computes; 0: as the model is used
 };
+
+/// --profile=, or the one that a method names itself.
+std::string profileFor(const MethodChoice &methods);
 
 class MethodChooser {
 public:
@@ -44,6 +49,8 @@ private:
   llvm::Error follow(llvm::StringRef modelHash, const CompileOptions &compile);
   llvm::Error measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
                       const CompileOptions &compile);
+  llvm::Error measureModel(mlir::ModuleOp dense, mlir::ModuleOp compressed,
+                           const CompileOptions &compile);
   llvm::Error checkLossless(const CompileOptions &compile) const;
   void stayDense(llvm::StringRef reason);
   std::string textOf(const Choice &choice) const;
@@ -53,7 +60,7 @@ private:
   std::vector<Choice> choices;
   std::string modelHash, methods;
   BlockMeasurement measured; ///< but for its blocks, which `choices` have
-  bool isMeasured = false;
+  std::optional<llvm::json::Object> model; ///< of the whole model
 };
 
 } // namespace sparse_opt::tool

@@ -5,6 +5,8 @@
 #include "ChooseMethods.h"
 #include "Cli.h"
 #include "MeasureType.h"
+#include "PlanFile.h"
+#include "SearchDensity.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Registration.h"
 #include "sparse-opt/Pipelines/Stages.h"
@@ -170,6 +172,52 @@ static std::string checkMethods(const Stage &last, const MethodChoice &choice) {
   return "";
 }
 
+/// A sentence about what is wrong with `text`, or "".
+static std::string parseMethods(const std::string &text,
+                                MethodChoice &methods) {
+  std::optional<Expected<MethodChoice>> choice;
+  std::string printed = captureErrors([&] {
+    choice.emplace(MethodChoice::parse(text, flags.profile, flags.layers));
+  });
+  if (*choice) {
+    methods = std::move(**choice);
+    return "";
+  }
+  std::string sentence = toString(choice->takeError());
+  return printed.empty() ? sentence : "--method=" + text + ": " + printed;
+}
+
+/// What --method= leaves open: a plan's answer, or what `limit` allows.
+static Error completeMethods(const std::string &asked,
+                             const std::optional<ModelErrorLimit> &limit,
+                             CompileOptions &options, StepClock &clock) {
+  if (!flags.plan.empty()) {
+    Expected<Plan> plan = readPlan(flags.plan);
+    if (!plan)
+      return plan.takeError();
+    if (plan->asked != asked)
+      return makeError("--plan=" + flags.plan + " is of --method=" +
+                       plan->asked + ", not of --method=" + asked);
+    if (std::string why = parseMethods(plan->methods, options.methods);
+        !why.empty())
+      return makeError("--plan=" + flags.plan + ": " + why);
+    return Error::success();
+  }
+  if (!limit)
+    return Error::success();
+  auto found = searchDensity(options, profileFor(options.methods), *limit);
+  clock.end();
+  if (!found)
+    return found.takeError();
+  outs() << formatv("max-error={0}: {1:f2} of the neurons, where it is {2:e1} "
+                    "on {3}\n",
+                    limit->str(), found->density, found->error[limit->kind],
+                    heldOutText(found->error.sequences, found->error.tokens));
+  std::string why =
+      parseMethods(withDensity(flags.method, found->density), options.methods);
+  return why.empty() ? Error::success() : makeError(why);
+}
+
 /// A sentence about the first wrong flag, or "".
 static std::string checkFlags(MethodChoice &methods) {
   if (!flags.stopAfter.empty()) {
@@ -197,17 +245,8 @@ static std::string checkFlags(MethodChoice &methods) {
            " is unknown; there are embed and file";
   if (flags.dtype == "auto" && !flags.weightType.empty())
     return "--dtype=auto has no --weight-type; choose f32 or bf16";
-  std::optional<Expected<MethodChoice>> choice;
-  std::string printed = captureErrors([&] {
-    choice.emplace(
-        MethodChoice::parse(flags.method, flags.profile, flags.layers));
-  });
-  if (!*choice) {
-    std::string sentence = toString(choice->takeError());
-    return printed.empty() ? sentence
-                           : "--method=" + flags.method + ": " + printed;
-  }
-  methods = std::move(**choice);
+  if (std::string error = parseMethods(flags.method, methods); !error.empty())
+    return error;
   if (std::string error = checkMethods(*stage, methods); !error.empty())
     return error;
   if (stage->kind == Stage::File && (flags.output == "-"))
@@ -315,9 +354,18 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
                                "model.so [flags]",
                                stageHelp()))
     return *status;
+  const std::string asked = flags.method;
+  std::string taken = asked;
+  auto maxError = takeMaxError(taken);
+  if (!maxError)
+    return fail(maxError.takeError());
+  flags.method.setValue(taken);
   MethodChoice methods;
   if (std::string error = checkFlags(methods); !error.empty())
     return fail(error);
+  if (*maxError && lookupStage(flags.emit)->kind != Stage::File)
+    return fail("--method=: max-error= runs the model, so --emit= has to be a "
+                "binary");
 
   returnLargeBlocks();
   StepClock clock;
@@ -325,6 +373,8 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (!typeText(options).empty())
     if (auto status = chooseType(options, clock))
       return *status;
+  if (Error error = completeMethods(asked, *maxError, options, clock))
+    return fail(std::move(error));
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -333,6 +383,7 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
     context.setThreadPool(pool);
   DiagnosticPrinter printer(&context, options.input);
   ChoiceOptions choice;
+  choice.asked = asked;
   choice.plan = flags.plan;
   choice.savePlan = flags.savePlan;
   choice.report = flags.report;

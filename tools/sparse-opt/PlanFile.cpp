@@ -39,6 +39,7 @@ json::Object Plan::toJson() const {
   }
   return json::Object{{"sparse_opt_plan", version},
                       {"model_hash", modelHash},
+                      {"asked", json::fixUTF8(asked)},
                       {"method", json::fixUTF8(methods)},
                       {"target", target},
                       {"rows", rows},
@@ -96,6 +97,7 @@ Expected<Plan> sparse_opt::tool::readPlan(const std::string &path) {
                   "; this compiler reads " + Twine(version));
   Plan plan;
   plan.modelHash = object->getString("model_hash").value_or("").str();
+  plan.asked = object->getString("asked").value_or("").str();
   plan.methods = object->getString("method").value_or("").str();
   plan.target = object->getString("target").value_or("").str();
   plan.rows = object->getInteger("rows").value_or(0);

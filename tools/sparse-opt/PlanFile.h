@@ -18,9 +18,11 @@ struct PlannedBlock {
 };
 
 struct Plan {
-  std::string modelHash, methods; ///< --method=, as it was given
-  std::string target;             ///< times are of
-  int64_t rows = 0;               ///< in a run
+  std::string modelHash;
+  std::string asked;   ///< --method=, as it was given
+  std::string methods; ///< the same with what was searched for found
+  std::string target;  ///< times are of
+  int64_t rows = 0;    ///< in a run
   unsigned runs = 0;
   std::vector<PlannedBlock> blocks;
 

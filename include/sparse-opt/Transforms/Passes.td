@@ -195,7 +195,8 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
 
     `ffn.methods` (see --ffn-skip-zeros) gets, beside `block`, `method` and
     `density`: `rule`, `centre`, `threshold`; `rows`, those it was fitted to;
-    `cett` on them; `dead` and `removed`, numbers of neurons; and, where rows
+    `cett` on them; `thresholds` that keep 0.05, 0.1, ... 0.95 of the neurons
+    there; `dead` and `removed`, numbers of neurons; and, where rows
     were held out, `held_out_rows`, `held_out_density`, `held_out_cett` (the
     block's error with nothing added), if a residual stream joins
     `held_out_error_with_residual`, and `settings`: what else the knob could be

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "SearchDensity.h"
+#include "Cli.h"
+#include "mlir/IR/MLIRContext.h"
+#include "sparse-opt/Pipelines/Registration.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
+
+using namespace llvm;
+using namespace sparse_opt;
+using namespace sparse_opt::tool;
+
+/// What stands for a density that isn't known yet.
+static constexpr StringLiteral placeholder = "target-density=0.5";
+
+Expected<std::optional<ModelErrorLimit>>
+sparse_opt::tool::takeMaxError(std::string &methods) {
+  constexpr StringLiteral key = "max-error=";
+  size_t begin = methods.find(key.data());
+  if (begin == std::string::npos)
+    return std::nullopt;
+  if (methods.find(key.data(), begin + 1) != std::string::npos)
+    return makeError("--method=: one max-error= is searched for at a time");
+  size_t end = methods.find_first_of(" }", begin);
+  end = end == std::string::npos ? methods.size() : end;
+  StringRef word = StringRef(methods).slice(begin, end);
+  auto limit = ModelErrorLimit::parse(word.drop_front(key.size()));
+  if (!limit)
+    return makeError("--method=: " + toString(limit.takeError()));
+  for (StringRef other : {"target-density=", "cett="})
+    if (StringRef(methods).contains((" " + other).str()) ||
+        StringRef(methods).contains(("{" + other).str()))
+      return makeError("--method=: give either max-error= or " + other);
+  methods.replace(begin, end - begin, placeholder.str());
+  return *limit;
+}
+
+std::string sparse_opt::tool::withDensity(StringRef methods, double density) {
+  std::string text = methods.str();
+  text.replace(text.find(placeholder.str()), placeholder.size(),
+               formatv("target-density={0}", density).str());
+  return text;
+}
+
+namespace {
+/// Thresholds of each block by density.
+class Thresholds {
+public:
+  explicit Thresholds(const json::Array &methods) {
+    for (const json::Value &value : methods) {
+      const json::Object &entry = *value.getAsObject();
+      const json::Array *list = entry.getArray("thresholds");
+      if (!list)
+        continue;
+      std::vector<double> &block =
+          blocks[entry.getString("block").value_or("")];
+      for (const json::Value &threshold : *list)
+        block.push_back(threshold.getAsNumber().value_or(0));
+    }
+  }
+  bool empty() const { return blocks.empty(); }
+  size_t count() const { return blocks.begin()->getValue().size(); }
+  Error apply(Instance &instance, size_t step) const {
+    for (const auto &entry : blocks)
+      if (Error error = instance.setKnob((entry.getKey() + ".threshold").str(),
+                                         entry.getValue()[step]))
+        return error;
+    return Error::success();
+  }
+
+private:
+  StringMap<std::vector<double>> blocks;
+};
+} // namespace
+
+/// The smallest step of `thresholds` whose error is within the limit.
+static Expected<FoundDensity> search(ModelPair &pair,
+                                     const Thresholds &thresholds,
+                                     const ModelErrorLimit &limit,
+                                     const CompileOptions &options) {
+  auto densityOf = [&](size_t step) {
+    return double(step + 1) / double(thresholds.count() + 1);
+  };
+  std::optional<FoundDensity> found;
+  ModelError best;
+  // Steps from `good` on are within the limit, those before `bad` aren't.
+  size_t bad = 0, good = thresholds.count();
+  while (bad < good) {
+    // The densest first: if even that loses too much nothing else is tried.
+    size_t step = good == thresholds.count() ? good - 1 : (bad + good) / 2;
+    if (options.progress)
+      options.progress(
+          formatv("searching: {0:f2} of the neurons", densityOf(step)).str());
+    if (Error error = thresholds.apply(pair.getCompressed(), step))
+      return std::move(error);
+    Expected<ModelError> error = pair.measure();
+    if (!error)
+      return error.takeError();
+    best = *error;
+    if ((*error)[limit.kind] <= limit.limit) {
+      good = step;
+      found = FoundDensity{densityOf(step), *error};
+    } else if (good == thresholds.count()) {
+      break;
+    } else {
+      bad = step + 1;
+    }
+  }
+  if (!found && std::isnan(best[limit.kind]))
+    return makeError("max-error=" + limit.str() +
+                     " needs logits of tokens, and ids that follow");
+  if (!found)
+    return makeError(formatv("max-error={0} can't be met: the best found is "
+                             "{1:e1}, with {2:f2} of the neurons",
+                             limit.str(), best[limit.kind],
+                             densityOf(thresholds.count() - 1))
+                         .str());
+  return *found;
+}
+
+Expected<FoundDensity>
+sparse_opt::tool::searchDensity(const CompileOptions &options,
+                                const std::string &profilePath,
+                                const ModelErrorLimit &limit) {
+  if (profilePath.empty())
+    return makeError("--method=: max-error= needs --profile=, whose sequences "
+                     "it is measured on");
+  auto profile = readProfile(profilePath);
+  if (!profile)
+    return profile.takeError();
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  DiagnosticPrinter printer(&context, options.input);
+  CompileOptions plain = options;
+  plain.methodsDone = nullptr;
+  plain.dumpStages.clear();
+  auto failed = [] { return makeError("the model can't be compressed"); };
+  CompileOptions exact = plain;
+  exact.methods = {};
+  auto module = buildStage(context, exact, "ffn");
+  if (!module)
+    return failed();
+  mlir::OwningOpRef<mlir::ModuleOp> dense = module->clone();
+  module = buildStage(std::move(module), plain, "ffn-compressed");
+  if (!module)
+    return failed();
+  Thresholds thresholds(describeMethods(*module));
+  if (thresholds.empty())
+    return makeError("max-error=" + limit.str() +
+                     " has no block to find a density for");
+  ModelPair pair;
+  if (Error error = pair.build(*dense, *module, plain, *profile))
+    return std::move(error);
+  return search(pair, thresholds, limit, options);
+}
