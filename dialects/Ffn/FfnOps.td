@@ -225,7 +225,8 @@ def CorrectOp : FfnOp<"correct", [Pure, AttrSizedOperandSegments]> {
 
     Where more than the share `all_above` of the neurons is selected, `S` is
     everything: the guard for what is too dense for kernels that skip. Runs of
-    many rows, which skip nothing, ignore it.
+    many rows, which skip nothing, ignore it. `density_band` is the least and
+    the largest density that calibration makes expect, for telemetry.
 
     (C1) to (C5) of `ffn.block`.
     (C6) the selection's neurons are `h`; `minus` is of size `h`.
@@ -249,7 +250,8 @@ def CorrectOp : FfnOp<"correct", [Pure, AttrSizedOperandSegments]> {
       RankedTensorOf<[AnyFloat]>:$down,
       Optional<RankedTensorOf<[AnyFloat]>>:$minus, Optional<F32>:$all_above,
       OptionalAttr<ActivationAttr>:$up_activation,
-      OptionalAttr<StrAttr>:$block_name);
+      OptionalAttr<StrAttr>:$block_name,
+      OptionalAttr<DenseF64ArrayAttr>:$density_band);
   let results = (outs RankedTensorOf<[AnyFloat]>:$y);
   let assemblyFormat = [{
     $activation $x `,` $selection

@@ -203,13 +203,18 @@ def NoteRowsOp : KernelOp<"note_rows", [
   let summary = "counts rows of a compressed block, for telemetry";
   let description = [{
     Adds to the counters that the instance has for the block of this name:
-    `rows`, and for each `selected` groups of neurons that were computed, of
-    `groups`. Without `selected` the rows were computed whole.
+    `rows`, and for each `selected` groups of neurons that were selected, of
+    `groups`. Without `selected` the rows were computed whole; `guarded`, they
+    were so although some neurons weren't selected. `band` is the least and the
+    largest density that calibration makes expect.
   }];
   let arguments = (ins StrAttr:$block_name, Index:$rows,
-                       Optional<Index>:$selected, I64Attr:$groups);
+                       Optional<Index>:$selected, I64Attr:$groups,
+                       UnitAttr:$guarded,
+                       OptionalAttr<DenseF64ArrayAttr>:$band);
   let assemblyFormat = [{
-    $block_name $rows (`selected` $selected^)? `of` $groups attr-dict
+    $block_name $rows (`selected` $selected^)? `of` $groups
+    (`guarded` $guarded^)? (`band` $band^)? attr-dict
   }];
 }
 

@@ -72,6 +72,8 @@ static LogicalResult convert(kernel::NoteRowsOp op) {
                               toI64(builder, loc, selected)));
   else
     add(offsetof(so_block_counts, whole), rows);
+  if (op.getGuarded())
+    add(offsetof(so_block_counts, guarded), rows);
   op.erase();
   return success();
 }

@@ -60,6 +60,14 @@ double Skipping::densityAt(float threshold) const {
   return double(sorted.end() - first) / double(sorted.size());
 }
 
+std::vector<double> Skipping::rowDensities(float threshold) const {
+  std::vector<double> densities(scores.rows());
+  for (long row = 0; row < scores.rows(); ++row)
+    densities[row] = double((scores.row(row).array() > threshold).count()) /
+                     double(scores.cols());
+  return densities;
+}
+
 std::vector<uint64_t> Skipping::keptAt(float threshold) const {
   std::vector<uint64_t> kept(scores.cols());
   for (long row = 0; row < scores.rows(); ++row)

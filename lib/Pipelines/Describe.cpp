@@ -95,8 +95,11 @@ private:
           {name, entry.getAs<FloatAttr>("value").getValueAsDouble()});
     });
     each(kernel::blocksAttr, [&](std::string name, DictionaryAttr entry) {
-      result.blocks.push_back(
-          {name, uint64_t(entry.getAs<IntegerAttr>("groups").getInt())});
+      BlockDescription block{
+          name, uint64_t(entry.getAs<IntegerAttr>("groups").getInt())};
+      if (auto band = entry.getAs<DenseF64ArrayAttr>("band"))
+        std::tie(block.low, block.high) = std::pair(band[0], band[1]);
+      result.blocks.push_back(std::move(block));
     });
   }
 

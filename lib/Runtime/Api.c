@@ -107,7 +107,8 @@ const sparse_opt_api *so_runtime_bind(const so_model *model,
                                 .state_length = so_state_length,
                                 .state_truncate = so_state_truncate,
                                 .state_select = so_state_select,
-                                .instance_fork = so_instance_fork};
+                                .instance_fork = so_instance_fork,
+                                .on_drift = so_on_drift};
   pthread_mutex_unlock(&lock);
   return storage;
 }

@@ -126,6 +126,9 @@ struct sparse_opt_instance {
   so_profile profile;
   float *knobs;            /* one per knob of the model */
   so_block_counts *blocks; /* one per compressed block */
+  so_block_counts *seen;   /* the same, when the last window began */
+  sparse_opt_drift_callback drift;
+  void *drift_user;
 };
 sparse_opt_status so_instance_create(const so_model *model,
                                      const sparse_opt_options *options,
@@ -137,6 +140,11 @@ sparse_opt_status so_instance_fork(sparse_opt_instance *instance,
 /* Knobs.c */
 
 bool so_knobs_allocate(sparse_opt_instance *instance);
+/* Begins a new window of every block that has seen enough rows, and tells who
+ * wants to know of densities outside a band. */
+void so_check_drift(sparse_opt_instance *instance);
+sparse_opt_status so_on_drift(sparse_opt_instance *instance,
+                              sparse_opt_drift_callback callback, void *user);
 void so_knobs_release(sparse_opt_instance *instance);
 sparse_opt_status so_knobs_set_all(sparse_opt_instance *instance,
                                    const sparse_opt_knob *knobs,

@@ -12,7 +12,8 @@ bool so_knobs_allocate(sparse_opt_instance *instance) {
   const so_model *model = instance->model;
   instance->knobs = calloc(model->num_knobs + 1u, sizeof(float));
   instance->blocks = calloc(model->num_blocks + 1u, sizeof(so_block_counts));
-  if (!instance->knobs || !instance->blocks)
+  instance->seen = calloc(model->num_blocks + 1u, sizeof(so_block_counts));
+  if (!instance->knobs || !instance->blocks || !instance->seen)
     return false;
   for (uint32_t i = 0; i < model->num_knobs; ++i)
     instance->knobs[i] = (float)model->knobs[i].value;
@@ -22,6 +23,7 @@ bool so_knobs_allocate(sparse_opt_instance *instance) {
 void so_knobs_release(sparse_opt_instance *instance) {
   free(instance->knobs);
   free(instance->blocks);
+  free(instance->seen);
 }
 
 /* The knob of this name, or NULL after so_fail. */
@@ -105,9 +107,41 @@ sparse_opt_status so_telemetry(sparse_opt_instance *instance,
     stats[i] = (sparse_opt_block_stats){
         .block = model->blocks[i].name,
         .rows = counts->rows,
-        .fallbacks = counts->whole,
+        .fallbacks = counts->whole + counts->guarded,
         .density = sparse ? (double)counts->selected / most : 0};
   }
+  pthread_mutex_unlock(&instance->lock);
+  return SPARSE_OPT_OK;
+}
+
+void so_check_drift(sparse_opt_instance *instance) {
+  const so_model *model = instance->model;
+  for (uint32_t i = 0; i < model->num_blocks; ++i) {
+    const so_block *block = &model->blocks[i];
+    const so_block_counts *now = &instance->blocks[i];
+    so_block_counts *seen = &instance->seen[i];
+    uint64_t rows = (now->rows - now->whole) - (seen->rows - seen->whole);
+    if (rows < SPARSE_OPT_DRIFT_ROWS)
+      continue;
+    double density = (double)(now->selected - seen->selected) /
+                     ((double)rows * (double)block->groups);
+    *seen = *now;
+    bool has_band = block->low < block->high;
+    if (has_band && (density < block->low || density > block->high))
+      instance->drift(instance->drift_user, block->name, density, block->low,
+                      block->high);
+  }
+}
+
+sparse_opt_status so_on_drift(sparse_opt_instance *instance,
+                              sparse_opt_drift_callback callback, void *user) {
+  if (!instance)
+    return null_argument("instance");
+  pthread_mutex_lock(&instance->lock);
+  instance->drift = callback;
+  instance->drift_user = user;
+  memcpy(instance->seen, instance->blocks,
+         instance->model->num_blocks * sizeof(so_block_counts));
   pthread_mutex_unlock(&instance->lock);
   return SPARSE_OPT_OK;
 }

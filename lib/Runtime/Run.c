@@ -204,6 +204,8 @@ static sparse_opt_status call_model(sparse_opt_instance *instance) {
   else
     instance->variant->run(&call);
   _mm_setcsr(control);
+  if (instance->drift)
+    so_check_drift(instance);
   if (!call.error_message)
     return SPARSE_OPT_OK;
   if (call.error_is_sizes)

@@ -117,12 +117,14 @@ Constant *DescriptorBuilder::model(const ModelDescription &description,
     states.push_back(state.tensor);
     axes.push_back(number(i32, state.axis));
   }
+  auto real = [&](double value) {
+    return ConstantFP::get(Type::getDoubleTy(context), value);
+  };
   for (const KnobDescription &knob : description.knobs)
-    knobs.push_back(
-        record({text(knob.name),
-                ConstantFP::get(Type::getDoubleTy(context), knob.value)}));
+    knobs.push_back(record({text(knob.name), real(knob.value)}));
   for (const BlockDescription &block : description.blocks)
-    blocks.push_back(record({text(block.name), number(i64, block.groups)}));
+    blocks.push_back(record({text(block.name), number(i64, block.groups),
+                             real(block.low), real(block.high)}));
   Constant *weights = null();
   if (place.size && place.file.empty()) {
     auto *symbol = new GlobalVariable(module, Type::getInt8Ty(context), true,

@@ -116,7 +116,10 @@ public:
         builder, loc, block.getType(), block.getActivation(), block.getX(),
         selection, act, up, block.getGate(), block.getGateBias(), block.getUp(),
         block.getUpBias(), block.getDown(), form.minus, crossover,
-        block.getUpActivationAttr(), builder.getStringAttr(name));
+        block.getUpActivationAttr(), builder.getStringAttr(name),
+        form.band ? builder.getDenseF64ArrayAttr(
+                        {form.band->first, form.band->second})
+                  : DenseF64ArrayAttr());
     if (form.offset) {
       Value linear = ffn::LinearOp::create(
           builder, loc, block.getType(), block.getX(), form.folded, form.offset,

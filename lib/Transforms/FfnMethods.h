@@ -47,7 +47,9 @@ struct CompressedForm {
   mlir::Value minus, weight; ///< of h, or null
   mlir::Value folded;        ///< d x d_out, or null
   mlir::Value offset;        ///< of d_out, or null
-  mlir::Type foldedType;     ///< what `folded` is stored in, or null: as others
+  /// Least and largest density to expect, or nothing.
+  std::optional<std::pair<double, double>> band;
+  mlir::Type foldedType; ///< what `folded` is stored in, or null: as others
 };
 
 /// block(x) -> linear(x) + correct(x, select(score(x))); the block goes.

@@ -252,6 +252,8 @@ LogicalResult FfnThreshold::compress(PlannedBlock &it,
     form.offset = vector("offset", plan.fold.offset);
   else
     form.offset = it.block.op.getDownBias();
+  if (plan.band.first < plan.band.second)
+    form.band = plan.band;
   record(it, options);
   compressBlock(it.block, form);
   ++numCompressed;

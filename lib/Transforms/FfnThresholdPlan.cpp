@@ -2,7 +2,10 @@
 #include "FfnThresholdPlan.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "sparse-opt/Analysis/ConstantData.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <cmath>
+#include <numeric>
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -125,6 +128,37 @@ static ScoreRule scoreRule(const ThresholdOptions &options,
   return scores;
 }
 
+/// Three standard deviations around the mean, of the means of sequences with
+/// at least 16 rows in the sample; of runs of 16 rows where fewer than 4 are
+/// that long. A hundredth of the neurons either way at least.
+static std::pair<double, double> bandOf(ArrayRef<double> densities,
+                                        const RowSample &sample) {
+  constexpr size_t least = 16;
+  llvm::MapVector<uint64_t, SmallVector<double>> groups;
+  auto group = [&](auto keyOf) {
+    groups.clear();
+    for (auto [row, density] : llvm::enumerate(densities))
+      groups[keyOf(row)].push_back(density);
+    groups.remove_if([](auto &it) { return it.second.size() < least; });
+  };
+  group([&](size_t row) { return sample.key(row).sequence; });
+  if (groups.size() < 4)
+    group([](size_t row) { return row / least; });
+  if (groups.empty())
+    return {0, 0};
+  double sum = 0, squares = 0;
+  for (auto &[key, values] : groups) {
+    double mean = std::accumulate(values.begin(), values.end(), 0.0) /
+                  double(values.size());
+    sum += mean;
+    squares += mean * mean;
+  }
+  double mean = sum / double(groups.size());
+  double variance = squares / double(groups.size()) - mean * mean;
+  double reach = std::max(0.01, 3 * std::sqrt(std::max(0.0, variance)));
+  return {std::max(0.0, mean - reach), std::min(1.0, mean + reach)};
+}
+
 /// The threshold of the target; sets `plan.error` when there is none.
 static void chooseThreshold(ThresholdPlan &plan, const Skipping &skipping,
                             const ThresholdOptions &options) {
@@ -178,6 +212,8 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
     if (!plan.error.empty())
       return plan;
     plan.fit = skipping.at(plan.threshold);
+    plan.band =
+        bandOf(skipping.rowDensities(plan.threshold), profile.rows[index].fit);
     plan.order = byFrequency(skipping.keptAt(plan.threshold));
     for (int part = 1; part < 20; ++part)
       plan.thresholds.push_back(skipping.thresholdForDensity(part / 20.0));

@@ -40,6 +40,8 @@ struct ThresholdPlan {
   numerics::SkipEffect fit;
   std::optional<numerics::SkipEffect> heldOut;
   size_t rows = 0, heldOutRows = 0;
+  /// Least and largest density to expect of other text of this kind.
+  std::pair<double, double> band;
   /// Other thresholds and what they do on held-out rows.
   std::vector<std::pair<float, numerics::SkipEffect>> settings;
   /// Those that keep 1 / 20, 2 / 20, ... of the neurons, all but all of them.

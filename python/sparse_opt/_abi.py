@@ -81,6 +81,10 @@ class Options(ctypes.Structure):
     ]
 
 
+# void (*)(user, block, density, low, high)
+DRIFT_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_double, c_double, c_double)
+
+
 def _function(result, *arguments):
     return ctypes.CFUNCTYPE(result, *arguments)
 
@@ -134,6 +138,7 @@ class Api(ctypes.Structure):
         ("state_truncate", _function(c_int32, _INSTANCE, c_uint64)),
         ("state_select", _function(c_int32, _INSTANCE, POINTER(c_uint32), c_uint32)),
         ("instance_fork", _function(c_int32, _INSTANCE, POINTER(_INSTANCE))),
+        ("on_drift", _function(c_int32, _INSTANCE, DRIFT_CALLBACK, c_void_p)),
     ]
 
     def has(self, name):

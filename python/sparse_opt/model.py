@@ -160,6 +160,21 @@ class Model:
             for s in stats
         ]
 
+    def on_drift(self, function):
+        """From the next run on calls function(block, density, low, high) when a
+        sparse block's density over 256 rows is outside the band that calibration
+        makes expect, so that errors may be other than what was measured. It runs
+        within `run` and may not call the model. None: nobody is told."""
+        if not self._api.has("on_drift"):
+            raise ValueError("the model was compiled by a version that can't tell of drift")
+
+        def call(_, block, density, low, high):
+            function(block.decode(), density, low, high)
+
+        callback = _abi.DRIFT_CALLBACK(call) if function else _abi.DRIFT_CALLBACK()
+        self._check(self._api.on_drift(self._instance, callback, None))
+        self._drift = callback  # the model holds but a pointer to it
+
     def _check(self, status):
         if status == _abi.OK:
             return

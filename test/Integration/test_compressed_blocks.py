@@ -49,11 +49,12 @@ class Block:
     """One block as IR and as numpy: y, and which neurons it keeps."""
 
     def __init__(self, select, act="silu", gated=True, bias=False, minus=False, known=True,
-                 known_up=False, group=1, threshold=0.1, crossover=None):
+                 known_up=False, group=1, threshold=0.1, crossover=None,
+                 band=None):
         self.select, self.act, self.gated = select, act, gated
         self.bias, self.minus, self.known = bias, minus, known
         self.known_up, self.group, self.threshold = known_up, group, threshold
-        self.crossover = crossover
+        self.crossover, self.band = crossover, band
 
     def text(self):
         first = "gate" if self.gated else "up"
@@ -95,7 +96,8 @@ class Block:
             lines.append(f'%o = ffn.knob "b.crossover" = {self.crossover:e}')
             parts.append("all_above(%o)")
             types.append("f32")
-        lines += [f'%c = {" ".join(parts)} {{block_name = "b"}} : ({", ".join(types)}) -> {F32_ROWS}',
+        band = f", density_band = array<f64: {self.band[0]}, {self.band[1]}>" if self.band else ""
+        lines += [f'%c = {" ".join(parts)} {{block_name = "b"{band}}} : ({", ".join(types)}) -> {F32_ROWS}',
                   f"%l = ffn.linear %x folded(%folded) offset(%offset) : ({F32_ROWS}, "
                   f"{type_of('folded')}, {type_of('offset')}) -> {F32_ROWS}",
                   f"%y = arith.addf %l, %c : {F32_ROWS}", f"return %y : {F32_ROWS}"]
@@ -259,6 +261,29 @@ class CompressedBlocksTest(unittest.TestCase):
         model.set_knob("b.crossover", 1)
         model.run(None, {"x": x})
         self.assertEqual(model.telemetry()[0]["fallbacks"], above)
+
+    def test_drift(self):
+        """Told of windows of 256 rows outside the band, of those inside not."""
+        model = sparse_opt.load(self.compile(Block("gate", minus=True, band=(0.25, 1.0))),
+                                threads=1)
+        told = []
+        model.on_drift(lambda *drift: told.append(drift))
+
+        def run(rows):
+            for _ in range(rows):
+                model.run(None, {"x": RANDOM.standard_normal((1, WIDTH)).astype(numpy.float32)})
+
+        run(600)
+        self.assertEqual(told, [])
+        model.set_knob("b.threshold", 100)
+        run(512)  # the first window began before
+        self.assertIn(len(told), (1, 2))
+        self.assertEqual(told[-1], ("b", 0.0, 0.25, 1.0))
+        model.run(None, {"x": RANDOM.standard_normal((512, WIDTH)).astype(numpy.float32)})
+        model.on_drift(None)
+        seen = len(told)
+        run(512)
+        self.assertEqual(len(told), seen)
 
     def test_knobs(self):
         path = self.compile(BLOCKS["gate"])

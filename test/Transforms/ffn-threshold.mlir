@@ -14,7 +14,7 @@
 // CATS-NEXT: %[[T:.+]] = ffn.knob "/mlp/down.threshold" = {{[0-9.e+-]+$}}
 // CATS-NEXT: %[[S:.+]] = ffn.select magnitude(%[[G]]) above(%[[T]]) :
 // CATS-NEXT: %[[C:.+]] = ffn.knob "/mlp/down.crossover" = 1.0
-// CATS-NEXT: %[[FIX:.+]] = ffn.correct <relu> %[[X]], %[[S]] known(%[[G]]) gate(%[[GATE]], %[[BIAS]]) up(%{{.+}}) down(%{{.+}}) all_above(%[[C]]) {block_name = "/mlp/down"} :
+// CATS-NEXT: %[[FIX:.+]] = ffn.correct <relu> %[[X]], %[[S]] known(%[[G]]) gate(%[[GATE]], %[[BIAS]]) up(%{{.+}}) down(%{{.+}}) all_above(%[[C]]) {block_name = "/mlp/down", density_band = array<f64: 0.{{[0-9]+}}, 0.{{[0-9]+}}>} :
 // CATS-NEXT: %[[LINEAR:.+]] = ffn.linear %[[X]] offset(%{{.+}}) :
 // CATS-NEXT: arith.addf %[[LINEAR]], %[[FIX]]
 
@@ -35,7 +35,7 @@
 // RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=expected-cett centre=median target-density=0.3 remove-dead" 2>/dev/null | FileCheck %s --check-prefix=CENTRED
 // CENTRED: dead = 1 : i64{{.*}} removed = 1 : i64
 // CENTRED: ffn.select magnitude(%{{.+}}) minus(%[[C:.+]]) weight(%{{.+}}) above(%{{.+}}) : (tensor<?x7xf32>, tensor<7xf32>, tensor<7xf32>, f32) -> !ffn.selection<7>
-// CENTRED: ffn.correct {{.*}} minus(%[[C]]) all_above(%{{[0-9]+}}) {block_name = "/mlp/down"} : {{.*}}tensor<4x7xf32>, tensor<7xf32>, tensor<4x7xf32>, tensor<7x4xf32>, tensor<7xf32>, f32)
+// CENTRED: ffn.correct {{.*}} minus(%[[C]]) all_above(%{{[0-9]+}}) {block_name = "/mlp/down", {{.*}}} : {{.*}}tensor<4x7xf32>, tensor<7xf32>, tensor<4x7xf32>, tensor<7x4xf32>, tensor<7xf32>, f32)
 // CENTRED: ffn.linear %{{.+}} folded(%{{.+}} as i8) offset(%{{.+}}) : (tensor<?x4xf32>, tensor<4x4xf32>, tensor<4xf32>)
 // RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=expected-cett centre=median target-density=0.3 folded-type=weights" 2>/dev/null | FileCheck %s --check-prefix=FOLDED
 // FOLDED: ffn.linear %{{.+}} folded(%{{[a-z0-9_]+}}) offset(

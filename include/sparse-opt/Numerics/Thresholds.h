@@ -57,6 +57,8 @@ public:
   bool isFinite() const;
   SkipEffect at(float threshold) const;
   double densityAt(float threshold) const;
+  /// The share of neurons that each row keeps.
+  std::vector<double> rowDensities(float threshold) const;
   /// In how many rows each neuron is kept.
   std::vector<uint64_t> keptAt(float threshold) const;
   /// The smallest threshold that keeps `density` or less; 0 where 0 does.

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define SO_MODEL_ABI 2
+#define SO_MODEL_ABI 3
 
 /* Runs body(ctx, begin, end, thread) over ranges that partition [0, n);
  * 0 <= thread < threads, each thread index in at most one body at a time. */
@@ -21,8 +21,9 @@ typedef void (*so_body)(void *ctx, int64_t begin, int64_t end, int64_t thread);
 
 /* What one compressed block has done. */
 typedef struct so_block_counts {
-  uint64_t rows, whole; /* rows, and those computed with all neurons */
+  uint64_t rows, whole; /* rows, and those of runs that select nothing */
   uint64_t selected;    /* groups of neurons, over the other rows */
+  uint64_t guarded;     /* of those: computed with all neurons all the same */
 } so_block_counts;
 
 /* One call of `run`. All pointers stay valid until it returns. */
@@ -90,7 +91,8 @@ typedef struct so_knob {
 
 typedef struct so_block {
   const char *name;
-  uint64_t groups; /* of neurons */
+  uint64_t groups;  /* of neurons */
+  double low, high; /* densities that calibration makes expect; 0, 0: any */
 } so_block;
 
 typedef struct so_model {

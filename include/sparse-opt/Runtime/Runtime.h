@@ -88,14 +88,23 @@ typedef struct sparse_opt_knob {
 } sparse_opt_knob;
 
 /* What one sparse block has seen since the instance was created: rows, those
- * of them that took all neurons (many rows at a time do), and the share of the
- * neurons that the others took (0 when there were none; rows computed together
- * take what any of them needs). */
+ * of them that took all neurons (many rows at a time do, and those above the
+ * block's crossover), and the share of the neurons that were selected where
+ * any were (0 when there were no such rows; of rows computed together what any
+ * of them needs). */
 typedef struct sparse_opt_block_stats {
   const char *block;
   uint64_t rows, fallbacks;
   double density;
 } sparse_opt_block_stats;
+
+/* Called by a run, on its thread, after a block's density over the last rows
+ * lay outside the band [low, high] that calibration makes expect: the inputs
+ * are of another kind, so errors and times may be other than what was
+ * measured. It may not call the instance. */
+typedef void (*sparse_opt_drift_callback)(void *user, const char *block,
+                                          double density, double low,
+                                          double high);
 
 typedef struct sparse_opt_options {
   uint32_t size;         /* sizeof(sparse_opt_options) */
@@ -201,7 +210,14 @@ typedef struct sparse_opt_api {
    * pool (a pool of the first instance's own lives until both are gone). */
   sparse_opt_status (*instance_fork)(sparse_opt_instance *instance,
                                      sparse_opt_instance **copy);
+
+  /* From the next run on `callback` (NULL: nobody) is told of every
+   * SPARSE_OPT_DRIFT_ROWS rows of a block whose density is outside its band. */
+  sparse_opt_status (*on_drift)(sparse_opt_instance *instance,
+                                sparse_opt_drift_callback callback, void *user);
 } sparse_opt_api;
+
+#define SPARSE_OPT_DRIFT_ROWS 256
 
 /* The entry of a model linked into the program; with dlopen look it up. */
 const sparse_opt_api *sparse_opt_model_v1(void);

@@ -50,7 +50,8 @@ struct KnobDescription {
 /// A compressed FFN block, whose rows are counted.
 struct BlockDescription {
   std::string name;
-  uint64_t groups; // of neurons
+  uint64_t groups;          // of neurons
+  double low = 0, high = 0; // densities to expect; equal: any
 };
 
 /// What the runtime must know about a model, whatever its targets.

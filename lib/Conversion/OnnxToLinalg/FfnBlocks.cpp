@@ -133,16 +133,18 @@ static Tensor projectNeurons(Lowering &l, Tensor x, const Projection &to) {
   });
 }
 
-void lowering::noteRows(Lowering &l, Correction &c, Value rows,
-                        Value selected) {
+void lowering::noteRows(Lowering &l, Correction &c, Value rows, Value selected,
+                        bool guarded) {
   if (StringAttr name = c.op.getBlockNameAttr())
-    kernel::NoteRowsOp::create(l.b, l.loc, name, rows, selected,
-                               l.b.getI64IntegerAttr(c.neurons()));
+    kernel::NoteRowsOp::create(
+        l.b, l.loc, name, rows, selected, l.b.getI64IntegerAttr(c.neurons()),
+        guarded ? l.b.getUnitAttr() : UnitAttr(), c.op.getDensityBandAttr());
 }
 
 Tensor lowering::correctManyRows(Lowering &l, Correction &c, bool all) {
   Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
-  noteRows(l, c, l.index(rows), /*selected=*/{});
+  if (!all) // else its caller did
+    noteRows(l, c, l.index(rows), /*selected=*/{});
   Operands operands(l);
   int act = operands.add(c.act ? *c.act
                                : projectNeurons(l, c.x, actProjection(l, c)));

@@ -61,8 +61,10 @@ public:
       l.b.setInsertionPointToEnd(&region.front());
       scf::YieldOp::create(l.b, l.loc, make().value);
     };
-    fill(branch.getThenRegion(),
-         [&] { return correctManyRows(l, c, /*all=*/true); });
+    fill(branch.getThenRegion(), [&] {
+      noteSelected(selected, /*guarded=*/true);
+      return correctManyRows(l, c, /*all=*/true);
+    });
     fill(branch.getElseRegion(), [&] { return correct(selected); });
     return {branch.getResult(0), shape, c.x.elementType};
   }
@@ -86,10 +88,14 @@ private:
     return tensor::ExtractOp::create(l.b, l.loc, selected.count, ValueRange());
   }
 
+  void noteSelected(const Selected &selected, bool guarded) {
+    Value number = arith::IndexCastOp::create(l.b, l.loc, l.b.getIndexType(),
+                                              numberOf(selected));
+    noteRows(l, c, l.index(rows), number, guarded);
+  }
+
   Tensor correct(Selected selected) {
-    noteRows(l, c, l.index(rows),
-             arith::IndexCastOp::create(l.b, l.loc, l.b.getIndexType(),
-                                        numberOf(selected)));
+    noteSelected(selected, /*guarded=*/false);
     if (!c.act) {
       Projection to = actProjection(l, c);
       selected.values = product(selected, to, c.minus);

@@ -71,9 +71,10 @@ Projection upProjection(Lowering &l, Correction &c);
 bool fitsKernels(Correction &c);
 /// The most rows that those are for.
 constexpr int64_t fewRows = 16;
-/// Tells the telemetry of rows that were computed, whole without `selected`.
+/// Tells the telemetry of rows that were computed, whole without `selected` or
+/// if `guarded`.
 void noteRows(Lowering &l, Correction &c, mlir::Value rows,
-              mlir::Value selected);
+              mlir::Value selected, bool guarded = false);
 /// The correction by dense products, masked by the selection or of `all`.
 Tensor correctManyRows(Lowering &l, Correction &c, bool all = false);
 /// The correction of few rows, by kernels that read the selected neurons'

@@ -203,9 +203,14 @@ static void numberNames(ModuleOp module) {
   Builder b(module.getContext());
   SmallVector<Attribute> knobs, blocks;
   llvm::SmallPtrSet<Attribute, 16> knownKnobs, knownBlocks;
-  auto entry = [&](StringAttr name, StringRef key, Attribute value) {
-    return b.getDictionaryAttr(
-        {b.getNamedAttr("name", name), b.getNamedAttr(key, value)});
+  auto entry = [&](StringAttr name, StringRef key, Attribute value,
+                   Attribute band = {}) {
+    NamedAttrList attrs;
+    attrs.set("name", name);
+    attrs.set(key, value);
+    if (band)
+      attrs.set("band", band);
+    return attrs.getDictionary(module.getContext());
   };
   module.walk([&](Operation *op) {
     if (auto knob = dyn_cast<kernel::KnobOp>(op);
@@ -214,8 +219,8 @@ static void numberNames(ModuleOp module) {
           entry(knob.getKnobNameAttr(), "value", knob.getValueAttr()));
     else if (auto note = dyn_cast<kernel::NoteRowsOp>(op);
              note && knownBlocks.insert(note.getBlockNameAttr()).second)
-      blocks.push_back(
-          entry(note.getBlockNameAttr(), "groups", note.getGroupsAttr()));
+      blocks.push_back(entry(note.getBlockNameAttr(), "groups",
+                             note.getGroupsAttr(), note.getBandAttr()));
   });
   if (!knobs.empty())
     module->setAttr(kernel::knobsAttr, b.getArrayAttr(knobs));
