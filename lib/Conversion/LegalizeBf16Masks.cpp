@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// --llvm-legalize-bf16-masks: masked memory accesses of bf16 as ones of i16.
-// Without native bf16 vectors LLVM's x86 backend takes them apart and calls a
-// library for every element, though no element is converted.
+// --llvm-legalize-bf16-masks: masked memory accesses of bf16, and stores of
+// what a mask selected, as ones of i16. Without native bf16 vectors LLVM's x86
+// backend takes them apart and calls a library for every element, though no
+// element is converted.
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "sparse-opt/Conversion/Passes.h"
 
@@ -30,6 +31,8 @@ struct LegalizeBf16Masks
         load(op);
       else if (isa<LLVM::MaskedStoreOp, LLVM::masked_scatter>(op))
         store(op);
+      else if (auto whole = dyn_cast<LLVM::StoreOp>(op))
+        storeSelected(whole);
     });
   }
 
@@ -61,6 +64,17 @@ struct LegalizeBf16Masks
     OpBuilder builder(op);
     value.set(
         LLVM::BitcastOp::create(builder, op->getLoc(), bits, value.get()));
+  }
+
+  /// Casts spelt out with integers end in a select and a bitcast; LLVM would
+  /// turn them round and select bf16.
+  void storeSelected(LLVM::StoreOp op) {
+    auto cast = op.getValue().getDefiningOp<LLVM::BitcastOp>();
+    VectorType bits = asBits(op.getValue().getType());
+    if (!cast || !bits || cast.getArg().getType() != bits)
+      return;
+    ++numAccesses;
+    op.getValueMutable().set(cast.getArg());
   }
 };
 } // namespace

@@ -19,6 +19,23 @@ llvm.func @store(%p: !llvm.ptr, %m: vector<4xi1>, %v: vector<4xbf16>) {
   llvm.return
 }
 
+// CHECK-LABEL: @store_of_selected_bits
+// CHECK: %[[BITS:.+]] = llvm.select
+// CHECK: llvm.store %[[BITS]], {{.+}} : vector<4xi16>
+llvm.func @store_of_selected_bits(%p: !llvm.ptr, %m: vector<4xi1>, %a: vector<4xi16>, %b: vector<4xi16>) {
+  %s = llvm.select %m, %a, %b : vector<4xi1>, vector<4xi16>
+  %v = llvm.bitcast %s : vector<4xi16> to vector<4xbf16>
+  llvm.store %v, %p {alignment = 2 : i64} : vector<4xbf16>, !llvm.ptr
+  llvm.return
+}
+
+// CHECK-LABEL: @store_of_bf16_stays
+// CHECK: llvm.store %{{.+}} : vector<4xbf16>
+llvm.func @store_of_bf16_stays(%p: !llvm.ptr, %v: vector<4xbf16>) {
+  llvm.store %v, %p {alignment = 2 : i64} : vector<4xbf16>, !llvm.ptr
+  llvm.return
+}
+
 // CHECK-LABEL: @f32_stays
 // CHECK-NOT: bitcast
 // CHECK: llvm.return

@@ -251,8 +251,9 @@ def LlvmLegalizeBf16Masks : Pass<"llvm-legalize-bf16-masks"> {
   let summary = "Masked accesses of bf16 as accesses of i16";
   let description = [{
     Masked loads, stores, gathers and scatters of bf16 vectors move i16
-    between bitcasts. LLVM's x86 backend splits the bf16 ones into elements
-    and calls `__truncsfbf2` for each.
+    between bitcasts, and plain stores of a bitcast i16 vector store that.
+    LLVM's x86 backend splits the bf16 ones (and selections of them, into which
+    it turns selected i16) into elements and calls `__truncsfbf2` for each.
     Example: `test/Conversion/llvm-legalize-bf16-masks.mlir`.
   }];
   let statistics = [Statistic<"numAccesses", "accesses", "Accesses rewritten">];
