@@ -4,10 +4,12 @@
 // size in @main an expression over them, and the sizes of the results a
 // function of their own. Which buffers these sizes lead to is decided later
 // (--kernel-plan-buffers).
+#include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "sparse-opt/Transforms/Passes.h"
@@ -83,6 +85,21 @@ LogicalResult resolveDims(Operation *op) {
   return applyPatternsGreedily(op, std::move(patterns));
 }
 
+/// Both branches over the number of rows make the same sizes: one stays.
+void takeManyRows(func::FuncOp func) {
+  func.walk([](scf::IfOp branch) {
+    if (!branch->hasAttr(kernel::fewRowsAttr))
+      return;
+    Block &many = branch.getElseRegion().front();
+    Operation *yield = many.getTerminator();
+    branch->replaceAllUsesWith(yield->getOperands());
+    yield->erase();
+    branch->getBlock()->getOperations().splice(branch->getIterator(),
+                                               many.getOperations());
+    branch->erase();
+  });
+}
+
 /// Results become their dims, then everything that is not a size goes. Of
 /// states there is the length, which is an index already.
 func::FuncOp cloneForDims(func::FuncOp main) {
@@ -94,6 +111,7 @@ func::FuncOp cloneForDims(func::FuncOp main) {
     if (isa<kernel::CheckIndexOp, kernel::CheckSizesOp, kernel::NoteRowsOp>(op))
       op->erase();
   });
+  takeManyRows(clone);
   Operation *ret = clone.front().getTerminator();
   builder.setInsertionPoint(ret);
   SmallVector<Value> sizes;

@@ -42,3 +42,29 @@ module {
     return %a : tensor<4xf32>
   }
 }
+
+// -----
+
+// A result of branches over the number of rows has the size of either.
+// CHECK: func.func private @kernel_output_dims(%[[N:.+]]: index {{.*}}) -> (index, index)
+// CHECK-NOT: scf.if
+// CHECK: return %[[N]], %{{.+}} : index, index
+// CHECK: func.func @main
+// CHECK: scf.if
+module {
+  func.func @main(%a: tensor<?x4xf32> {onnx.name = "a", onnx.dims = ["n", "4"]}) -> (tensor<?x4xf32> {onnx.name = "y"}) {
+    %c0 = arith.constant 0 : index
+    %c16 = arith.constant 16 : index
+    %zero = arith.constant 0.0 : f32
+    %n = tensor.dim %a, %c0 : tensor<?x4xf32>
+    %few = arith.cmpi ule, %n, %c16 : index
+    %y = scf.if %few -> (tensor<?x4xf32>) {
+      scf.yield %a : tensor<?x4xf32>
+    } else {
+      %e = tensor.empty(%n) : tensor<?x4xf32>
+      %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x4xf32>) -> tensor<?x4xf32>
+      scf.yield %f : tensor<?x4xf32>
+    } {kernel.few_rows}
+    return %y : tensor<?x4xf32>
+  }
+}
