@@ -46,6 +46,8 @@ struct NarrowTypes : sparse_opt::impl::KernelNarrowTypesBase<NarrowTypes> {
         narrowOperands(product.getXMutable(), product.getWeight());
       else if (auto selected = dyn_cast<kernel::SelectedProductOp>(op))
         narrowOperands(selected.getXMutable(), selected.getWeight());
+      else if (auto sum = dyn_cast<kernel::SelectedSumOp>(op))
+        roundValues(sum, builder);
       else if (auto attention = dyn_cast<kernel::AttentionOp>(op))
         narrowOperands(attention, builder);
     }
@@ -146,6 +148,26 @@ private:
       operand->set(narrowed(operand->get()));
     roundYield(op.getProbability(), builder);
     ++numAttentions;
+  }
+
+  /// Values of selected neurons are rounded where they are made, as the
+  /// operand of the whole product would be, and kept in f32.
+  void roundValues(kernel::SelectedSumOp op, OpBuilder &builder) {
+    auto values = cast<OpResult>(op.getValues());
+    Operation *maker = values.getOwner();
+    if (!isa<kernel::SelectOp, kernel::SelectedProductOp>(maker) ||
+        !values.hasOneUse() ||
+        !op.getWeight().getDefiningOp<arith::ConstantOp>())
+      return;
+    Operation *yield = maker->getRegion(0).front().getTerminator();
+    OpOperand &value =
+        yield->getOpOperand(isa<kernel::SelectOp>(maker) ? 1 : 0);
+    builder.setInsertionPoint(yield);
+    Value rounded = arith::TruncFOp::create(builder, op.getLoc(),
+                                            builder.getBF16Type(), value.get());
+    value.set(arith::ExtFOp::create(builder, op.getLoc(), builder.getF32Type(),
+                                    rounded));
+    ++numProducts;
   }
 
   /// A region's yielded f32 becomes bf16.

@@ -137,3 +137,32 @@ func.func @tables(%i: index) -> (f32, f32, f32, tensor<2x2xf32>) {
     }
   }
 #-}
+
+// -----
+
+// What selected neurons are worth is rounded as a product's operand would be,
+// and stays f32.
+// CHECK-LABEL: @selected
+// CHECK: kernel.select
+// CHECK: %[[SHORT:.+]] = arith.truncf %[[VALUE:.+]] : f32 to bf16
+// CHECK: %[[LONG:.+]] = arith.extf %[[SHORT]] : bf16 to f32
+// CHECK: kernel.yield %{{.+}}, %[[LONG]]
+// CHECK: kernel.selected_sum
+// CHECK-NOT: truncf
+func.func @selected(%g: tensor<?x64xf32>, %rows: index) -> tensor<?x64xf32> {
+  %w = arith.constant dense<0.5> : tensor<64x64xf32>
+  %l = tensor.empty() : tensor<64xi32>
+  %n = tensor.empty() : tensor<i32>
+  %v = tensor.empty(%rows) : tensor<?x64xf32>
+  %zero = arith.constant 0.0 : f32
+  %list, %count, %values = kernel.select %g outs(%l, %n, %v : tensor<64xi32>, tensor<i32>, tensor<?x64xf32>) {
+  ^bb0(%s: f32):
+    %keep = arith.cmpf une, %s, %zero : f32
+    kernel.yield %keep, %s : i1, f32
+  } : tensor<?x64xf32> -> tensor<64xi32>, tensor<i32>, tensor<?x64xf32>
+  %y = kernel.selected_sum %values, %w of(%list, %count) outs(%v : tensor<?x64xf32>) {
+  ^bb0(%sum: f32):
+    kernel.yield %sum : f32
+  } : tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xi32>, tensor<i32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}

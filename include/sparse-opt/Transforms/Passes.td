@@ -375,7 +375,8 @@ def KernelNarrowTypes : Pass<"kernel-narrow-types", "mlir::ModuleOp"> {
     `kernel.attention` are rounded to bf16, to nearest; sums stay f32. A value
     that such operands alone use is made in bf16: in the epilogue of the op it
     comes from, or by one rounding after it. All else, residual streams, norms
-    and softmax, stays f32.
+    and softmax, stays f32. So do values of selected neurons, which are rounded
+    to bf16 where they are made: then they are those of the whole product.
 
     `weights` says what constants of products become, whatever the operands
     are: rounded to bf16, packed in pairs, or int8, symmetric and to nearest with
