@@ -35,12 +35,12 @@ def write(graph, folder):
     return model
 
 
-def build(graph, folder):
+def build(graph, folder, *flags):
     """The same, and the compiled model."""
-    model, compiled = write(graph, folder), folder / f"{graph}.so"
+    model, compiled = write(graph, folder), folder / "-".join([graph, *flags, "compiled.so"])
     done = subprocess.run(
         [os.environ.get("SPARSE_OPT", "sparse-opt"), "compile", model, "-o",
-         compiled], capture_output=True, text=True)
+         compiled, *flags], capture_output=True, text=True)
     if done.returncode or done.stderr:
         raise AssertionError(f"compile {graph}: {done.stderr[:2000]}")
     return model, compiled
@@ -108,6 +108,7 @@ def variant(target):
 
 class Compiled:
     """One graph, compiled once for the class."""
+    flags = ()
 
     @classmethod
     def setUpClass(cls):
@@ -117,7 +118,7 @@ class Compiled:
         cls.addClassCleanup(folder.cleanup)
         cls.sessions = {}
         for graph in cls.graphs:
-            model, cls.path = build(graph, pathlib.Path(folder.name))
+            model, cls.path = build(graph, pathlib.Path(folder.name), *cls.flags)
             cls.sessions[graph] = (
                 sparse_opt.load(cls.path, threads=2), onnxruntime.InferenceSession(
                     model, providers=["CPUExecutionProvider"]))
@@ -252,6 +253,35 @@ class Gpt2(PositionTable, Decoder, unittest.TestCase):
 class Gpt2Dynamo(PositionTable, Decoder, unittest.TestCase):
     """Positions counted from the mask."""
     graphs = ["gpt2-dynamo"]
+
+
+class Arcee(Decoder, unittest.TestCase):
+    """A plain FFN whose activation is relu(x)^2, its zeros skipped in rows up
+    to 16: all that holds of a decoder holds of this one."""
+    graphs = ["arcee"]
+    flags = "--method=ffn-skip-zeros", "--lossless"
+
+    def test_equals_dense(self):
+        with tempfile.TemporaryDirectory() as folder:
+            _, path = build("arcee", pathlib.Path(folder))
+            dense = sparse_opt.load(path, threads=2)
+            for shape in [(1, 1, 40), (1, 16, 3), (1, 17, 3), (5, 3, 0), (2, 130, 0)]:
+                feeds = self.run_shape(*shape)
+                for got, want in zip(self.model.run(None, feeds), dense.run(None, feeds)):
+                    self.assertLessEqual(abs(got - want).max(), 1e-5 * abs(want).max())
+
+    def test_telemetry_counts_what_is_not_zero(self):
+        model = sparse_opt.load(self.path, threads=1)
+        for i in range(4):
+            model.run(None, self.run_shape(1, 1, i))
+        stats = model.telemetry()
+        self.assertEqual([each["rows"] for each in stats], [4] * LAYERS)
+        self.assertEqual([each["fallbacks"] for each in stats], [0] * LAYERS)
+        for each in stats:  # made-up weights: about every other neuron
+            self.assertGreater(each["density"], 0.2)
+            self.assertLess(each["density"], 0.8)
+        model.run(None, self.run_shape(1, 17, 0))
+        self.assertEqual([each["fallbacks"] for each in model.telemetry()], [17] * LAYERS)
 
 
 class EncoderDecoder(Compiled):

@@ -5,8 +5,8 @@
 usage: export_decoders.py [FOLDER]     torch 2.13, transformers 5.23, onnx 1.23
        export_decoders.py FOLDER SmolLM2-135M-Instruct.gguf
 
-Two layers each, by both of torch's exporters, with past key/values: a LLaMA, a
-GPT-2 and encoder-decoders. Weights stay out of the text: initialisers that are
+Two layers each, by both of torch's exporters, with past key/values: a LLaMA, an
+Arcee, a GPT-2 and encoder-decoders. Weights stay out of the text: initialisers that are
 parameters (or their transposes, `.T`) become external data, which
 write_weights.py makes; all others stand in it. Of SmolLM2, whose layers are
 equal but for their number, two are written (see `%for` in write_weights.py).
@@ -24,6 +24,9 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 import gguf_file
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "python"))
+from sparse_opt.recipes.export import Decoder, export, filled, flat
+
 WIDTH, LAYERS, HEADS, HIDDEN, WORDS = 64, 2, 4, 96, 320
 
 
@@ -32,6 +35,15 @@ def llama():
         hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
         num_key_value_heads=2, intermediate_size=HIDDEN, vocab_size=WORDS,
         max_position_embeddings=256, tie_word_embeddings=True,
+        attn_implementation="eager"))
+
+
+def arcee():
+    """A LLaMA with a plain FFN, relu(x)^2 in it."""
+    return hub.ArceeForCausalLM(hub.ArceeConfig(
+        hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
+        num_key_value_heads=2, intermediate_size=2 * WIDTH, vocab_size=WORDS,
+        bos_token_id=0, eos_token_id=0, max_position_embeddings=256, tie_word_embeddings=True,
         attn_implementation="eager"))
 
 
@@ -57,29 +69,6 @@ def bart():
         max_position_embeddings=256, pad_token_id=1, bos_token_id=0,
         eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None,
         attn_implementation="eager"))
-
-
-def filled(past):
-    cache = DynamicCache()
-    for layer in range(len(past) // 2):
-        cache.update(past[2 * layer], past[2 * layer + 1], layer)
-    return cache
-
-
-def flat(cache):
-    return [each for layer in cache.layers for each in (layer.keys, layer.values)]
-
-
-class Decoder(torch.nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids, mask, *past):
-        past = past[0] if isinstance(past[0], tuple) else past
-        out = self.model(input_ids=ids, attention_mask=mask,
-                         past_key_values=filled(past), use_cache=True)
-        return (out.logits, *flat(out.past_key_values))
 
 
 class Positioned(torch.nn.Module):
@@ -129,35 +118,6 @@ class CrossDecoder(torch.nn.Module):
                          attention_mask=mask, past_key_values=cache,
                          use_cache=True)
         return (out.logits, *flat(out.past_key_values.self_attention_cache))
-
-
-def export(wrapped, out, arguments, heads, dynamo, layers=LAYERS, size=WIDTH // HEADS):
-    """`arguments`: name -> (example, {axis: dim}); past caches are added."""
-    layers = layers if heads else 0
-    batch = next(iter(arguments.values()))[0].shape[0]
-    past = {f"past_key_values.{layer}.{kind}":
-            (torch.randn(batch, heads, 4, size), {0: "batch", 2: "past"})
-            for layer in range(layers) for kind in ("key", "value")}
-    given = {**arguments, **past}
-    presents = [name.replace("past_key_values", "present") for name in past]
-    first = "logits" if layers else "last_hidden_state"
-    common = dict(input_names=list(given), output_names=[first, *presents])
-    examples = tuple(example for example, _ in given.values())
-    if dynamo:
-        dims = {}
-        shapes = [{axis: torch.export.Dim.DYNAMIC if name == "total" else
-                   dims.setdefault(name, torch.export.Dim(name))
-                   for axis, name in axes.items()} for _, axes in given.values()]
-        if past:
-            shapes[len(arguments):] = [tuple(shapes[len(arguments):])]
-        torch.onnx.export(wrapped, examples, out, dynamic_shapes=tuple(shapes),
-                          dynamo=True, external_data=False, **common)
-        return
-    axes = {name: axes for name, (_, axes) in given.items()}
-    axes[first] = {0: "batch", 1: "sequence"}
-    axes.update({name: {0: "batch", 2: "total"} for name in presents})
-    torch.onnx.export(wrapped, examples, out, dynamic_axes=axes,
-                      opset_version=17, dynamo=False, **common)
 
 
 def named_weights(model, parameters, data):
@@ -215,6 +175,7 @@ def small_models(folder):
     for name, make, wrap, arguments, heads, dynamo in [
             ("llama", llama, Decoder, words, 2, False),
             ("llama-dynamo", llama, Decoder, words, 2, True),
+            ("arcee", arcee, Decoder, words, 2, False),
             ("gpt2", gpt2, Positioned, {**words, **positions}, HEADS, False),
             ("gpt2-dynamo", gpt2, Counted, words, HEADS, True),
             ("t5-encoder", t5, Encoder, encoded, 0, False),
@@ -228,7 +189,7 @@ def small_models(folder):
                 parameter.copy_(torch.randn(parameter.shape) * .1)
         path = folder / f"{name}.onnx"
         with torch.no_grad():
-            export(wrap(model), path, arguments, heads, dynamo)
+            export(wrap(model), path, arguments, heads, dynamo, LAYERS, WIDTH // HEADS)
         parameters = {key: value.numpy() for key, value in model.state_dict().items()}
         as_text(path, parameters, pathlib.Path(__file__).with_name(f"{name}.onnxtxt"))
 
