@@ -6,7 +6,9 @@
         --gguf=smollm2-F32.gguf --gguf=smollm2-Q8_0.gguf
 
 Each engine reads the same prompt, keeps its caches as it does best, and then
-decodes a few tokens from there, greedily. Engines take turns; a figure is the
+decodes a few tokens from there, greedily. With --tokenizer the prompts are
+passages of a text and all but llama.cpp read what follows there: sparse models
+skip as much as texts let them. Engines take turns; a figure is the
 median over the rounds of milliseconds a token. Needs the package sparse_opt
 and the peers asked for (onnxruntime, openvino, xllamacpp, all from PyPI).
 """
@@ -15,6 +17,7 @@ import json
 import statistics
 import sys
 import time
+from itertools import islice, repeat
 
 import numpy
 
@@ -36,7 +39,10 @@ class Stepper:
     """Greedy decoding by an engine with `step(ids, caches) -> logits, caches`.
 
     `start` reads a prompt and keeps the caches it left, so that every round
-    decodes from the same place."""
+    decodes from the same place. The engine reads the tokens of `follows` where
+    there are any, whatever it would have said."""
+
+    follows = ()
 
     def start(self, prompt):
         begin = time.perf_counter()
@@ -49,7 +55,8 @@ class Stepper:
         begin = time.perf_counter()
         for i in range(count):
             tokens.append(token)
-            logits, caches = self.step([token], caches, self.length + i + 1)
+            read = self.follows[i] if self.follows else token
+            logits, caches = self.step([read], caches, self.length + i + 1)
             token = int(logits[0, -1].argmax())
         return (time.perf_counter() - begin) / count, tokens
 
@@ -207,6 +214,26 @@ def make_engines(args):
         yield f"llama.cpp {path.rsplit('/', 1)[-1]}", LlamaCpp(path, args.threads, capacity)
 
 
+def passages(args):
+    """A prompt, and what follows where it is of a text, for each round."""
+    if not args.tokenizer:
+        yield from repeat((numpy.random.default_rng(0).integers(
+            100, args.vocabulary, args.context).tolist(), []))
+    from sparse_opt import texts, tokenizing
+
+    ids = tokenizing.load(args.tokenizer).encode(texts.speech("2021_joseph_r_biden_d")).ids
+    size = args.context + args.tokens
+    for first in range(0, len(ids) - size + 1, size):
+        yield ids[first:first + args.context], ids[first + args.context:first + size]
+
+
+def density(engine):
+    """Of the neurons of compressed blocks in few rows."""
+    stats = engine.model.telemetry() if isinstance(engine, Ours) else []
+    shares = [each["density"] for each in stats if each["rows"] > each["fallbacks"]]
+    return f"  density {statistics.mean(shares):.3f}" if shares else ""
+
+
 def common(left, right):
     """How many tokens two answers begin with in common."""
     return next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), len(left))
@@ -223,14 +250,15 @@ def main():
     parser.add_argument("--context", type=int, default=128, help="tokens of the prompt")
     parser.add_argument("--tokens", type=int, default=16, help="decoded in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tokenizer", help="read a text: the State of the Union address of 2021")
     parser.add_argument("--vocabulary", type=int, default=40000, help="prompt ids are below it")
     args = parser.parse_args()
 
-    prompt = numpy.random.default_rng(0).integers(100, args.vocabulary, args.context).tolist()
     engines = dict(make_engines(args))
     starts, steps, tokens = ({name: [] for name in engines} for _ in range(3))
-    for _ in range(args.rounds):
+    for prompt, follows in islice(passages(args), args.rounds):
         for name, engine in engines.items():
+            engine.follows = follows
             starts[name].append(1e3 * engine.start(prompt))
             took, tokens[name] = engine.decode(args.tokens)
             steps[name].append(1e3 * took)
@@ -242,7 +270,7 @@ def main():
         start, step = statistics.median(starts[name]), statistics.median(steps[name])
         equal = "" if tokens[name] is None else f"{common(tokens[name], tokens[first])} of {args.tokens}"
         print(f"{name:40} {start:10.1f} {start / statistics.median(starts[first]):6.2f} "
-              f"{step:9.2f} {step / statistics.median(steps[first]):6.2f}  {equal}")
+              f"{step:9.2f} {step / statistics.median(steps[first]):6.2f}  {equal}{density(engines[name])}")
     return 0
 
 

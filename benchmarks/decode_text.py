@@ -8,9 +8,11 @@ Unlike made-up tokens a text has the activations that thresholds were fitted
 for. Each model gets a prompt of --context tokens of the State of the Union
 address of 2021, then --steps tokens of it one at a time, in turns of one step
 each, so that what else the machine does meets all alike. Prints medians, and
-what share of the neurons compressed blocks took.
+what share of the neurons compressed blocks took. --kernels=REGEX adds the time
+of the kernels with such names, in steps of their own.
 """
 import argparse
+import re
 import statistics
 import time
 
@@ -21,6 +23,42 @@ from sparse_opt import texts, tokenizing
 from sparse_opt.decoding import Decoder
 
 
+def launches_of(model, pattern):
+    """Numbers of the launches whose name has the pattern in it."""
+    variants = model.manifest["kernels"]
+    kernels = next((each for each in variants if model.target in each["targets"]), variants[0])
+    names = [each.get("name", "") for each in kernels["launches"]
+             for _ in range(each.get("launches", 1))]
+    return [i for i, name in enumerate(names) if re.search(pattern, name)]
+
+
+def kernel_seconds(model, decoder, tokens, chosen):
+    """Median over steps of (these launches, all launches, the whole run)."""
+    model.set_profiling(True)
+    found = []
+    for token in tokens:
+        decoder.step([[token]])
+        total, times = model.profile()
+        found.append((sum(times[i] for i in chosen), sum(times), total))
+    model.set_profiling(False)
+    return [statistics.median(column) for column in zip(*found)]
+
+
+def show_kernels(args, models, tokens):
+    """In turns, the best of the rounds."""
+    best = [None] * len(models)
+    for _ in range(args.rounds):
+        for i, model in enumerate(models):
+            decoder = Decoder(model)
+            decoder.step([tokens[:args.context]])
+            found = kernel_seconds(model, decoder, tokens[args.context:][:args.steps],
+                                   launches_of(model, args.kernels))
+            best[i] = min(found, best[i] or found)
+    for path, (chosen, launches, total) in zip(args.models, best):
+        print(f"{path:40} kernels {1e3 * chosen:7.3f} ms  {best[0][0] / chosen:6.2f}x  "
+              f"all {1e3 * launches:7.3f}  run {1e3 * total:7.3f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="+")
@@ -29,6 +67,7 @@ def main():
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--kernels", help="time the kernels with such names")
     args = parser.parse_args()
     tokens = tokenizing.load(args.tokenizer).encode(texts.speech("2021_joseph_r_biden_d")).ids
     models = [sparse_opt.load(path, threads=args.threads) for path in args.models]
@@ -50,6 +89,8 @@ def main():
         stats = [s for s in model.telemetry() if s["rows"] > s["fallbacks"]]
         density = f"{statistics.mean(s['density'] for s in stats):.3f}" if stats else "dense"
         print(f"{path:40} {1e3 * median:8.2f} ms  {base / median:6.2f}x  density {density}")
+    if args.kernels:
+        show_kernels(args, models, tokens)
 
 
 if __name__ == "__main__":

@@ -175,6 +175,22 @@ class Model:
         self._check(self._api.on_drift(self._instance, callback, None))
         self._drift = callback  # the model holds but a pointer to it
 
+    def set_profiling(self, enabled):
+        """From the next run on, times every kernel, or none."""
+        self._check(self._api.profile_enable(self._instance, int(enabled)))
+
+    def profile(self):
+        """(seconds of the last run that was timed, of each launch in it), the
+        launches in the order of the manifest's "kernels", each of which stands
+        for as many as its "launches" says, or one."""
+        total, count = ctypes.c_uint64(), ctypes.c_uint32()
+        call = lambda times, size: self._check(self._api.profile(
+            self._instance, ctypes.byref(total), times, size, ctypes.byref(count)))
+        call(None, 0)
+        times = (ctypes.c_uint64 * count.value)()
+        call(times, count.value)
+        return total.value / 1e9, [each / 1e9 for each in times]
+
     def _check(self, status):
         if status == _abi.OK:
             return

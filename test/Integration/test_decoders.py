@@ -284,6 +284,16 @@ class Arcee(Decoder, unittest.TestCase):
         self.assertEqual([each["fallbacks"] for each in model.telemetry()], [17] * LAYERS)
 
 
+    def test_profile_counts_the_launches_of_the_manifest(self):
+        model = sparse_opt.load(self.path, threads=1)
+        model.set_profiling(True)
+        model.run(None, self.run_shape(1, 1, 8))
+        total, times = model.profile()
+        kernels, = [each for each in model.manifest["kernels"] if model.target in each["targets"]]
+        self.assertEqual(len(times), sum(each.get("launches", 1) for each in kernels["launches"]))
+        self.assertTrue(0 < sum(times) <= total < 1, (times, total))
+
+
 class EncoderDecoder(Compiled):
     """An encoder, and a decoder with cross attention; the last one's caches."""
 
