@@ -111,7 +111,8 @@ int64_t SelectedRows::rowsAhead(int64_t lines, unsigned abreast,
   int64_t distance = ahead / abreast;
   if (lines == 0 || distance < lines / linesAStep)
     return abreast;
-  int64_t rows = llvm::divideCeil(distance * linesAStep / 2, lines);
+  // As many lines under way however many rows are read at a time.
+  int64_t rows = llvm::divideCeil(ahead * linesAStep / 2, lines);
   return std::clamp<int64_t>(rows, abreast, most);
 }
 
