@@ -25,7 +25,7 @@ public:
 
   /// GB/s of weights in one run.
   double runOnce(Memory &memory, sparse_opt_pool *pool, int64_t rows) {
-    jit.prepare(pool, rows);
+    jit.prepare(pool, {rows});
     std::vector<float> x(rows * model, 0.01f), y(rows * model);
     const void *inputs[5] = {x.data()};
     const uint8_t *weights = memory.take(block.bytes());

@@ -58,7 +58,7 @@ struct Case {
 
   void runOnce(Memory &memory, sparse_opt_pool *pool, int64_t rows) {
     Inputs inputs = draw(block, rows, density);
-    jit->prepare(pool, rows);
+    jit->prepare(pool, {rows});
     const void *pointers[] = {inputs.x.data(), inputs.list.data(),
                               &inputs.count, inputs.uniform.data(),
                               &inputs.share};

@@ -150,7 +150,6 @@ Value VectorLoopEmitter::asVector(BodyValues &body, Value value) {
 Value VectorLoopEmitter::emitGather(BodyValues &body, Operation &op) {
   auto load = cast<memref::LoadOp>(op);
   MemRefType memref = load.getMemRefType();
-  VectorType type = vectorOf(memref.getElementType());
   OperandRange indices = load.getIndices();
   auto own = indices.empty() ? linalg::IndexOp()
                              : indices.back().getDefiningOp<linalg::IndexOp>();
@@ -164,10 +163,7 @@ Value VectorLoopEmitter::emitGather(BodyValues &body, Operation &op) {
     for (Value index : indices.drop_back())
       at.push_back(body.values.lookupOrDefault(index));
     at.push_back(body.ivs[*plan.vectorLoop]);
-    if (!body.mask)
-      return vector::LoadOp::create(builder, loc, type, base, at);
-    return vector::MaskedLoadOp::create(builder, loc, type, base, at, body.mask,
-                                        asVector(body, zeroOf(type)));
+    return loadVector(body, base, at);
   }
   auto metadata = memref::ExtractStridedMetadataOp::create(builder, loc, base);
   Value offset;
@@ -178,10 +174,7 @@ Value VectorLoopEmitter::emitGather(BodyValues &body, Operation &op) {
         offset ? arith::AddIOp::create(builder, loc, offset, scaled) : scaled;
   }
   SmallVector<Value> origin(memref.getRank(), constant(0));
-  makeUnitStride(base, origin);
-  return vector::GatherOp::create(builder, loc, type, base, origin, offset,
-                                  maskOrAll(body),
-                                  asVector(body, zeroOf(type)));
+  return gatherVector(body, base, origin, offset);
 }
 
 //===----------------------------------------------------------------------===//
@@ -265,6 +258,54 @@ void VectorLoopEmitter::makeUnitStride(Value &base,
   at.assign({constant(0)});
 }
 
+/// Bools are bytes in memory, but bits in a vector that is loaded or stored:
+/// the buffer as bytes.
+Value VectorLoopEmitter::inBytes(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (!type.getElementType().isInteger(1))
+    return buffer;
+  auto bytes = MemRefType::get(type.getShape(), builder.getI8Type(),
+                               type.getLayout(), type.getMemorySpace());
+  return UnrealizedConversionCastOp::create(builder, loc, bytes, buffer)
+      .getResult(0);
+}
+
+/// The vector of bools that was loaded as bytes, or any other as it is.
+Value VectorLoopEmitter::fromBytes(BodyValues &body, Value buffer,
+                                   Value loaded) {
+  if (!getElementTypeOrSelf(buffer.getType()).isInteger(1))
+    return loaded;
+  Value zero = asVector(body, zeroOf(cast<VectorType>(loaded.getType())));
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, loaded,
+                               zero);
+}
+
+/// Elements that follow each other from `at` on.
+Value VectorLoopEmitter::loadVector(BodyValues &body, Value buffer,
+                                    ValueRange at) {
+  Value base = inBytes(buffer);
+  VectorType type = vectorOf(getElementTypeOrSelf(base.getType()));
+  Value loaded;
+  if (body.mask)
+    loaded = vector::MaskedLoadOp::create(
+        builder, loc, type, base, at, body.mask, asVector(body, zeroOf(type)));
+  else
+    loaded = vector::LoadOp::create(builder, loc, type, base, at);
+  return fromBytes(body, buffer, loaded);
+}
+
+/// Elements `offsets` behind that at `at`.
+Value VectorLoopEmitter::gatherVector(BodyValues &body, Value buffer,
+                                      SmallVector<Value> at, Value offsets) {
+  Value base = inBytes(buffer);
+  makeUnitStride(base, at);
+  VectorType type = vectorOf(getElementTypeOrSelf(base.getType()));
+  Value loaded =
+      vector::GatherOp::create(builder, loc, type, base, at, offsets,
+                               maskOrAll(body), asVector(body, zeroOf(type)));
+  return fromBytes(body, buffer, loaded);
+}
+
 Value VectorLoopEmitter::loadOperand(BodyValues &body, OpOperand &operand) {
   auto memref = dyn_cast<MemRefType>(operand.get().getType());
   if (!memref)
@@ -275,18 +316,9 @@ Value VectorLoopEmitter::loadOperand(BodyValues &body, OpOperand &operand) {
                                   : Access::Invariant;
   if (access == Access::Invariant)
     return memref::LoadOp::create(builder, loc, operand.get(), at);
-  VectorType type = vectorOf(memref.getElementType());
-  if (access == Access::Strided) {
-    Value base = operand.get();
-    makeUnitStride(base, at);
-    return vector::GatherOp::create(builder, loc, type, base, at,
-                                    laneOffsets(operand), maskOrAll(body),
-                                    asVector(body, zeroOf(type)));
-  }
-  if (!body.mask)
-    return vector::LoadOp::create(builder, loc, type, operand.get(), at);
-  return vector::MaskedLoadOp::create(builder, loc, type, operand.get(), at,
-                                      body.mask, asVector(body, zeroOf(type)));
+  if (access == Access::Strided)
+    return gatherVector(body, operand.get(), at, laneOffsets(operand));
+  return loadVector(body, operand.get(), at);
 }
 
 void VectorLoopEmitter::storeOperand(BodyValues &body, OpOperand &operand,
@@ -296,16 +328,21 @@ void VectorLoopEmitter::storeOperand(BodyValues &body, OpOperand &operand,
   SmallVector<Value> at = indicesOf(body, operand);
   Access access = plan.vectorLoop ? accessAlong(map, memref, *plan.vectorLoop)
                                   : Access::Invariant;
-  if (access == Access::Invariant)
+  if (access == Access::Invariant) {
     memref::StoreOp::create(builder, loc, value, operand.get(), at);
-  else if (access == Access::Strided) {
-    Value base = operand.get();
+    return;
+  }
+  Value base = inBytes(operand.get());
+  if (memref.getElementType().isInteger(1))
+    value = arith::ExtUIOp::create(builder, loc, vectorOf(builder.getI8Type()),
+                                   value);
+  if (access == Access::Strided) {
     makeUnitStride(base, at);
     vector::ScatterOp::create(builder, loc, Type(), base, at,
                               laneOffsets(operand), maskOrAll(body), value);
-  } else if (!body.mask)
-    vector::StoreOp::create(builder, loc, value, operand.get(), at);
-  else
-    vector::MaskedStoreOp::create(builder, loc, operand.get(), at, body.mask,
-                                  value);
+  } else if (!body.mask) {
+    vector::StoreOp::create(builder, loc, value, base, at);
+  } else {
+    vector::MaskedStoreOp::create(builder, loc, base, at, body.mask, value);
+  }
 }

@@ -58,6 +58,14 @@ private:
   mlir::Value loadOperand(BodyValues &body, mlir::OpOperand &operand);
   void storeOperand(BodyValues &body, mlir::OpOperand &operand,
                     mlir::Value value);
+  mlir::Value loadVector(BodyValues &body, mlir::Value buffer,
+                         mlir::ValueRange at);
+  mlir::Value gatherVector(BodyValues &body, mlir::Value buffer,
+                           llvm::SmallVector<mlir::Value> at,
+                           mlir::Value offsets);
+  mlir::Value inBytes(mlir::Value buffer);
+  mlir::Value fromBytes(BodyValues &body, mlir::Value buffer,
+                        mlir::Value loaded);
   mlir::Value laneOffsets(mlir::OpOperand &operand);
   void makeUnitStride(mlir::Value &base,
                       llvm::SmallVectorImpl<mlir::Value> &at);

@@ -73,8 +73,7 @@ static bool isVectorizable(linalg::GenericOp op) {
       return false;
   for (Type type : op->getOperandTypes()) {
     auto memref = dyn_cast<MemRefType>(type);
-    if (memref && (memref.getElementType().isInteger(1) ||
-                   !isScalar(memref.getElementType())))
+    if (memref && !isScalar(memref.getElementType()))
       return false;
   }
   return true;

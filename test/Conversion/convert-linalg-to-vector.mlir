@@ -109,3 +109,48 @@ func.func @every_second(%a: memref<64xf32, strided<[2], offset: ?>>, %b: memref<
   }
   return
 }
+
+// -----
+
+// Bools are bytes in memory; the condition is a vector of bits, and a scalar
+// where it stays the same along the vectors.
+// CHECK-LABEL: func.func @where
+// CHECK: %[[BYTES:.+]] = builtin.unrealized_conversion_cast %{{.+}} : memref<?xi1> to memref<?xi8>
+// CHECK: %[[LOADED:.+]] = vector.load %[[BYTES]][%{{.+}}] : memref<?xi8>, vector<16xi8>
+// CHECK: %[[COLUMN:.+]] = arith.cmpi ne, %[[LOADED]], %{{.+}} : vector<16xi8>
+// CHECK: %[[KEEP:.+]] = arith.andi %{{.+}}, %[[COLUMN]] : vector<16xi1>
+// CHECK: arith.select %[[KEEP]], %{{.+}}, %{{.+}} : vector<16xi1>, vector<16xf32>
+// CHECK: vector.maskedload %{{.+}} : memref<?xi8>, vector<16xi1>, vector<16xi8>
+#ij = affine_map<(i, j) -> (i, j)>
+#i = affine_map<(i, j) -> (i)>
+#j = affine_map<(i, j) -> (j)>
+func.func @where(%row: memref<?xi1>, %column: memref<?xi1>, %y: memref<?x?xf32>) {
+  %no = arith.constant -1.0e+04 : f32
+  %yes = arith.constant 0.0 : f32
+  linalg.generic {indexing_maps = [#i, #j, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%row, %column : memref<?xi1>, memref<?xi1>) outs(%y : memref<?x?xf32>) {
+    ^bb0(%a: i1, %b: i1, %o: f32):
+      %keep = arith.andi %a, %b : i1
+      %v = arith.select %keep, %yes, %no : f32
+      linalg.yield %v : f32
+  }
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @compare
+// CHECK: %[[LESS:.+]] = arith.cmpf olt, %{{.+}} : vector<16xf32>
+// CHECK: %[[BYTES:.+]] = builtin.unrealized_conversion_cast %{{.+}} : memref<64xi1> to memref<64xi8>
+// CHECK: %[[WIDE:.+]] = arith.extui %[[LESS]] : vector<16xi1> to vector<16xi8>
+// CHECK: vector.store %[[WIDE]], %[[BYTES]]
+#i = affine_map<(i) -> (i)>
+func.func @compare(%a: memref<64xf32>, %b: memref<64xf32>, %y: memref<64xi1>) {
+  linalg.generic {indexing_maps = [#i, #i, #i], iterator_types = ["parallel"]}
+      ins(%a, %b : memref<64xf32>, memref<64xf32>) outs(%y : memref<64xi1>) {
+    ^bb0(%v: f32, %w: f32, %o: i1):
+      %less = arith.cmpf olt, %v, %w : f32
+      linalg.yield %less : i1
+  }
+  return
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A model of one symbol and one output compiled in this process, run on the
+// A model of one output compiled in this process, run on the
 // runtime's threads as artefacts are.
 #ifndef SPARSE_OPT_TEST_UNIT_JITMODEL_H
 #define SPARSE_OPT_TEST_UNIT_JITMODEL_H
@@ -19,11 +19,11 @@ public:
         runEntry(reinterpret_cast<so_run_fn>(jit.entry("run"))) {}
 
   /// Everything that a run needs but does not compute.
-  void prepare(sparse_opt_pool *threads, int64_t symbol) {
+  void prepare(sparse_opt_pool *threads, std::vector<int64_t> sizes) {
     pool = threads;
-    rows = symbol;
-    int64_t dims[2], bytes;
-    planEntry(&rows, pool->threads, dims, &bytes);
+    symbols = std::move(sizes);
+    int64_t dims[8], bytes;
+    planEntry(symbols.data(), pool->threads, dims, &bytes);
     arena.resize(bytes + 128);
   }
 
@@ -34,7 +34,7 @@ public:
         llvm::alignTo(reinterpret_cast<uintptr_t>(arena.data()), 64));
     call.inputs = inputs;
     call.outputs = &output;
-    call.symbols = &rows;
+    call.symbols = symbols.data();
     call.threads = pool->threads;
     call.parallel = [](so_call *call, so_body body, void *context,
                        int64_t count, int64_t grain) {
@@ -50,7 +50,7 @@ private:
   so_plan_fn planEntry;
   so_run_fn runEntry;
   sparse_opt_pool *pool = nullptr;
-  int64_t rows = 0;
+  std::vector<int64_t> symbols;
   std::vector<uint8_t> arena;
 };
 

@@ -411,7 +411,7 @@ void SelectedKernels::checkThreads(const FfnBlock &block) {
     for (uint32_t threads : {1, 2, 3, 4}) {
       sparse_opt_pool *pool = nullptr;
       ASSERT_EQ(so_pool_create(threads, &pool), SPARSE_OPT_OK);
-      model.prepare(pool, rows);
+      model.prepare(pool, {rows});
       std::vector<float> y(rows * block.d);
       for (int again = 0; again < 3; ++again) {
         std::fill(y.begin(), y.end(), NAN);

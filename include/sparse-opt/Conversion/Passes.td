@@ -65,9 +65,9 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "mlir::ModuleOp"> {
     becomes vectors of the target's width, with masked tails of the same
     formula: the one along which most operands are contiguous. Sums over it
     use several vectors, combined in a fixed order. Values that don't change
-    along a loop are computed outside of it. A body that has no vector form
-    (regions, integer division, i1 in memory) runs in plain loops. `scf.forall`
-    becomes `scf.parallel`.
+    along a loop are computed outside of it. Bools, which are bytes in memory,
+    are loaded and stored as such. A body that has no vector form (regions,
+    integer division) runs in plain loops. `scf.forall` becomes `scf.parallel`.
     Example: `test/Conversion/convert-linalg-to-vector.mlir`.
   }];
   let options = [
