@@ -142,9 +142,16 @@ static std::string typeOf(llvm::StringRef results, int64_t heads, int64_t d,
   return type + element + layout + ">";
 }
 
-std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
-                                      Layout layout, bool isBf16,
-                                      int64_t group) {
+namespace {
+/// The types of an attention's operands, and the op between its arguments.
+struct AttentionOp {
+  std::string q, k, v, out, text;
+};
+} // namespace
+
+static AttentionOp attentionOp(int64_t heads, int64_t d, int64_t e,
+                               Layout layout, bool isBf16, int64_t group,
+                               bool isMasked) {
   AttentionShape shape = shapeOf(layout);
   const char *element = isBf16 ? "bf16" : "f32";
   const char *strides =
@@ -159,33 +166,82 @@ std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
                       "h floordiv " + std::to_string(group));
     return map(results);
   };
-  return llvm::formatv(
-      R"(func.func @f(%q: {0}, %k: {1}, %v: {2}, %mask: memref<?x1x1x?xf32>,
-    %out: {3}) attributes {{llvm.emit_c_interface} {{
+  AttentionOp op;
+  op.q = typeOf(shape.q, heads, d, e, element, strides);
+  op.k = typeOf(shape.k, heads / group, d, e, element, strides);
+  op.v = typeOf(shape.v, heads / group, d, e, element, strides);
+  op.out = typeOf(shape.out, heads, d, e, element);
+  op.text = llvm::formatv(
+      R"(
   %zero = arith.constant 0.0 : f32
   %factor = arith.constant 0.125 : f32
-  kernel.attention %q, %k, %v extras(%mask : memref<?x1x1x?xf32>)
-      outs(%out : {3}) maps [{4}, {5}, {6}, {7}, {8}]
+  kernel.attention %q, %k, %v {0}
+      outs(%out : {1}) maps [{2}, {3}, {4}, {5}{6}]
   score {{
-  ^bb0(%s: f32, %a: f32):
+  ^bb0(%s: f32{7}):
     %t = arith.mulf %s, %factor : f32
-    %u = arith.addf %t, %a : f32
-    kernel.yield %u : f32
+    {8}
   } probability {{
   ^bb0(%p: f32):
     %nan = arith.cmpf uno, %p, %p : f32
     %r = arith.select %nan, %zero, %p : f32
     {9}
-  } : {0}, {1}, {2}
-  return
-})",
-      typeOf(shape.q, heads, d, e, element, strides),
-      typeOf(shape.k, heads / group, d, e, element, strides),
-      typeOf(shape.v, heads / group, d, e, element, strides),
-      typeOf(shape.out, heads, d, e, element), map(shape.q), sharedMap(shape.k),
-      sharedMap(shape.v), map("b, 0, 0, n"), map(shape.out),
+  } : {10}, {11}, {12}
+  return)",
+      isMasked ? "extras(%mask : memref<?x1x1x?xf32>)" : "", op.out,
+      map(shape.q), sharedMap(shape.k), sharedMap(shape.v),
+      isMasked ? map("b, 0, 0, n") + ", " : "", map(shape.out),
+      isMasked ? ", %a: f32" : "",
+      isMasked ? "%u = arith.addf %t, %a : f32\n kernel.yield %u : f32"
+               : "kernel.yield %t : f32",
       isBf16 ? "%n = arith.truncf %r : f32 to bf16\n kernel.yield %n : bf16"
-             : "kernel.yield %r : f32");
+             : "kernel.yield %r : f32",
+      op.q, op.k, op.v);
+  return op;
+}
+
+std::string sparse_opt::attentionText(int64_t heads, int64_t d, int64_t e,
+                                      Layout layout, bool isBf16,
+                                      int64_t group) {
+  AttentionOp op =
+      attentionOp(heads, d, e, layout, isBf16, group, /*isMasked=*/true);
+  return llvm::formatv(
+      R"(func.func @f(%q: {0}, %k: {1}, %v: {2}, %mask: memref<?x1x1x?xf32>,
+    %out: {3}) attributes {{llvm.emit_c_interface} {{
+{4}
+})",
+      op.q, op.k, op.v, op.out, op.text);
+}
+
+std::string sparse_opt::attentionModelText(int64_t heads, int64_t d, int64_t e,
+                                           bool isBf16, int64_t group,
+                                           bool isMasked) {
+  AttentionOp op =
+      attentionOp(heads, d, e, Layout::Interleaved, isBf16, group, isMasked);
+  return llvm::formatv(
+      R"(
+module attributes {{kernel.symbols = ["batch", "rows", "keys"]} {{
+  func.func private @kernel_output_dims(
+      %b: index {{kernel.symbol = "batch"}, %m: index {{kernel.symbol = "rows"},
+      %n: index {{kernel.symbol = "keys"}) -> (index, index, index, index) {{
+    %h = arith.constant {4} : index
+    %e = arith.constant {5} : index
+    return %b, %m, %h, %e : index, index, index, index
+  }
+  func.func @main(
+      %q: {0} {{kernel.input = 0, kernel.input_symbols = ["batch", "rows"]},
+      %k: {1} {{kernel.input = 1, kernel.input_symbols = ["batch", "keys"]},
+      %v: {2} {{kernel.input = 2, kernel.input_symbols = ["batch", "keys"]},
+      %mask: memref<?x1x1x?xf32> {{kernel.input = 3, kernel.input_symbols = ["batch", "keys"]},
+      %base: memref<?xi8> {{kernel.weights_base},
+      %batch: index {{kernel.symbol = "batch"},
+      %rows: index {{kernel.symbol = "rows"},
+      %keys: index {{kernel.symbol = "keys"},
+      %out: {3} {{kernel.output = 0}) {{
+{6}
+  }
+})",
+      op.q, op.k, op.v, op.out, heads, e, op.text);
 }
 
 template <typename T>

@@ -45,6 +45,11 @@ enum class Layout {
 std::string attentionText(int64_t heads, int64_t d, int64_t e, Layout layout,
                           bool isBf16 = false, int64_t group = 1);
 
+/// The same as a model of inputs q, k, v and mask (which is not read unless
+/// `isMasked`), Interleaved; symbols batch, rows and keys.
+std::string attentionModelText(int64_t heads, int64_t d, int64_t e, bool isBf16,
+                               int64_t group, bool isMasked);
+
 /// K x N, row-major, in panels.
 std::vector<float> pack(const std::vector<float> &weight, int64_t k, int64_t n);
 std::vector<uint16_t> packBf16(const std::vector<float> &weight, int64_t k,

@@ -5,8 +5,8 @@
 // all neurons; and bit for bit against themselves, with zeros in their lists or
 // on more threads.
 #include "FfnText.h"
-#include "JitModel.h"
 #include "KernelsFixture.h"
+#include "ThreadsFixture.h"
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -397,7 +397,7 @@ void SelectedKernels::checkThreads(const FfnBlock &block) {
   JitModel model(block.text(), *target);
   for (int64_t rows : {1, 3, 16, 33}) {
     std::vector<float> x = random(rows * block.d),
-                       uniform = random(rows * block.hidden), expected;
+                       uniform = random(rows * block.hidden), y(rows * block.d);
     std::vector<uint16_t> narrow = toBf16(x);
     List list = padded(listOf(Kind::Some, block.hidden), block.hidden);
     int32_t count = std::find(list.begin(), list.end(), 1 << 30) - list.begin();
@@ -408,25 +408,12 @@ void SelectedKernels::checkThreads(const FfnBlock &block) {
     const void *inputs[] = {block.isBf16 ? (const void *)narrow.data()
                                          : x.data(),
                             list.data(), &count, uniform.data(), &share};
-    for (uint32_t threads : {1, 2, 3, 4}) {
-      sparse_opt_pool *pool = nullptr;
-      ASSERT_EQ(so_pool_create(threads, &pool), SPARSE_OPT_OK);
-      model.prepare(pool, {rows});
-      std::vector<float> y(rows * block.d);
-      for (int again = 0; again < 3; ++again) {
-        std::fill(y.begin(), y.end(), NAN);
-        model.run(block.isBf16 ? (const void *)narrowWeights.data()
-                               : weights.data(),
-                  inputs, y.data());
-        if (expected.empty())
-          expected = y;
-        ASSERT_EQ(memcmp(y.data(), expected.data(), y.size() * sizeof(float)),
-                  0)
-            << threads << " threads, " << rows << " rows";
-      }
-      pool->destroy(pool);
-    }
-    for (float value : expected)
+    SCOPED_TRACE(testing::Message() << rows << " rows");
+    runOnThreads(model, {rows},
+                 block.isBf16 ? (const void *)narrowWeights.data()
+                              : weights.data(),
+                 inputs, y);
+    for (float value : y)
       ASSERT_TRUE(std::isfinite(value));
   }
 }
