@@ -89,7 +89,9 @@ def ExpandMath : Pass<"expand-math"> {
   let summary = "Expand f32 math functions to polynomials";
   let description = [{
     exp, expm1, erf, tanh, log, log2 and log1p of f32, scalar and vector
-    alike, by upstream's approximations (a few ulp). Others stay for libm.
+    alike, by upstream's approximations: at most 6 ulp, but exp flushes
+    denormals to 0, and log and log2 take them for the smallest normal number.
+    Others stay for libm.
     Conversions from and to bf16 become integer arithmetic where the target
     has no instructions for them.
     Example: `test/Conversion/expand-math.mlir`.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // exp and erf on vectors of f32. Both are straight-line code of about fifteen
-// operations; test/Unit/KernelsTest.cpp holds them to the errors in the header.
+// operations; test/Unit/VectorMathTest.cpp holds them to the errors in the
+// header.
 #include "sparse-opt/Conversion/VectorMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
