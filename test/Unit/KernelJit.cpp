@@ -3,6 +3,7 @@
 #include "TileEmulation.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -52,7 +53,10 @@ bool sparse_opt::canRun(const TargetInfo &target) {
 
 static void run(ModuleOp module, const std::string &pipeline) {
   PassManager pm(module.getContext());
-  if (failed(parsePassPipeline(pipeline, pm)) || failed(pm.run(module)))
+  // Behind every pass it would take a fifth of a test's time.
+  pm.enableVerifier(false);
+  if (failed(parsePassPipeline(pipeline, pm)) || failed(pm.run(module)) ||
+      failed(verify(module)))
     llvm::report_fatal_error("a kernel doesn't compile");
 }
 

@@ -91,6 +91,18 @@ void expectUntouched(const std::vector<float> &out) {
 
 class SelectedKernels : public KernelTest {
 protected:
+  /// Nothing here has tile instructions but the product that all neurons are
+  /// compared with: emulated, the code is that of another target.
+  void SetUp() override {
+    KernelTest::SetUp();
+    bool isProduct =
+        llvm::StringRef(
+            testing::UnitTest::GetInstance()->current_test_info()->name())
+            .starts_with("AllNeurons");
+    if (!IsSkipped() && isEmulated(*target) && !isProduct)
+      GTEST_SKIP() << "the same code as for x86-64-v4-bf16";
+  }
+
   void checkSelect(int64_t h, int64_t group);
   template <typename X, typename W = X>
   void checkProduct(int64_t k, int64_t h, int64_t group,
@@ -323,31 +335,29 @@ TEST_P(SelectedKernels, SumOfEveryNumberOfRows) {
 }
 
 TEST_P(SelectedKernels, SumOfEveryWidth) {
-  for (int64_t n : {1, 15, 16, 17, 100})
+  for (int64_t n : {1, 17})
     checkSum<float>(21, n, 1, {1, 3});
-  for (int64_t n : {8, 33, 63, 64})
+  for (int64_t n : {33, 64})
     checkSum<uint16_t>(21, n, 1, {1, 3});
   checkSum<float>(1, 16, 1, {1});
 }
 
 TEST_P(SelectedKernels, SumOfInt8) {
   checkSum<int8_t>(45, 130, 1, {1, 2, 5});
-  checkSum<int8_t>(48, 300, 16, {1, 2, 5});
+  checkSum<int8_t>(48, 40, 16, {1, 5});
 }
 
-TEST_P(SelectedKernels, SumOfGroups) {
-  checkSum<float>(80, 50, 16, {1, 2, 5});
-  checkSum<uint16_t>(80, 50, 16, {1, 2, 5});
-}
+TEST_P(SelectedKernels, SumOfGroups) { checkSum<float>(80, 50, 16, {1, 2, 5}); }
 
+/// Of single neurons, and of groups.
 TEST_P(SelectedKernels, SumOfSeveralParts) {
-  checkSum<float>(1003, 300, 1, {1, 6});
-  checkSum<uint16_t>(800, 40, 16, {1, 6});
+  checkSum<float>(603, 40, 1, {1, 6});
+  checkSum<uint16_t>(400, 50, 16, {1, 2, 6});
 }
 
 TEST_P(SelectedKernels, SumLongerThanThePrefetchDistance) {
-  checkSum<float>(30, 700, 1, {1, 6});
-  checkSum<uint16_t>(30, 1500, 1, {1, 6});
+  checkSum<float>(30, 400, 1, {1, 6});
+  checkSum<uint16_t>(30, 800, 1, {1, 6});
 }
 
 /// A neuron whose values are 0 can be in the list or not.
@@ -384,8 +394,6 @@ template <typename T> void SelectedKernels::checkZeros(int64_t group) {
 
 TEST_P(SelectedKernels, ZerosChangeNoBit) {
   checkZeros<float>(1);
-  checkZeros<float>(16);
-  checkZeros<uint16_t>(1);
   checkZeros<uint16_t>(16);
 }
 
@@ -419,11 +427,12 @@ void SelectedKernels::checkThreads(const FfnBlock &block) {
 }
 
 TEST_P(SelectedKernels, ThreadsDoNotChangeABlock) {
-  if (isEmulated(*target))
-    GTEST_SKIP() << "whole models are not emulated";
-  for (bool isBf16 : {false, true})
-    for (auto execution : {FfnBlock::Given, FfnBlock::GateFirst})
-      checkThreads({576, 512, isBf16, isBf16, execution});
+  checkThreads(
+      {288, 512, /*isGated=*/true, /*isBf16=*/false, FfnBlock::GateFirst});
+  checkThreads({192, 512, /*isGated=*/true, /*isBf16=*/true,
+                FfnBlock::GateFirst});
+  checkThreads({192, 512, /*isGated=*/false, /*isBf16=*/false,
+                FfnBlock::Given});
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, SelectedKernels, allTargets(), targetOf);
