@@ -11,15 +11,11 @@ using namespace sparse_opt;
 
 constexpr uint64_t footprint = 2700ull << 20, readBytes = 512ull << 20;
 
-static clockid_t timer = CLOCK_MONOTONIC;
-
 double sparse_opt::seconds() {
   timespec time;
-  clock_gettime(timer, &time);
+  clock_gettime(CLOCK_MONOTONIC, &time);
   return time.tv_sec + 1e-9 * time.tv_nsec;
 }
-
-void sparse_opt::useCpuTime() { timer = CLOCK_THREAD_CPUTIME_ID; }
 
 double sparse_opt::median(std::vector<double> values) {
   llvm::sort(values);

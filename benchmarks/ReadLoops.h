@@ -11,10 +11,7 @@
 
 namespace sparse_opt {
 
-/// Of the wall clock, or from `useCpuTime` on what this thread has computed,
-/// which others that use the machine disturb less.
 double seconds();
-void useCpuTime();
 double median(std::vector<double> values);
 
 /// A range that is walked through again and again.

@@ -5,6 +5,7 @@
 #include "Bandwidth.h"
 #include "Peak.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -81,38 +82,68 @@ private:
   unsigned threads;
   std::atomic<unsigned> arrived{0};
 };
+
+/// What a turn reads: `passes` times `bytes`, all turns the same or each what
+/// follows in the buffer.
+struct Turns {
+  uint64_t bytes, passes;
+  unsigned count;
+  bool follow;
+};
 } // namespace
 
-/// The best of some turns. The slowest thread of a turn decides.
-static double measureSize(const ReadBuffer &buffer, uint64_t bytes,
-                          unsigned threads) {
-  uint64_t share = bytes / threads / stepBytes * stepBytes;
-  uint64_t passes = std::max<uint64_t>(1, 32 * MiB / std::max(share, KiB));
-  const unsigned turns = bytes > 128 * MiB ? 3 : 8;
+/// Rates of turns. The slowest thread of a turn decides.
+static std::vector<double> measureTurns(const ReadBuffer &buffer,
+                                        const Turns &turns, unsigned threads) {
+  uint64_t share = turns.bytes / threads / stepBytes * stepBytes;
+  uint64_t pieces = turns.follow ? buffer.getBytes() / turns.bytes : 1;
   bool wide = is_contained(hostArithmetic(), Arithmetic::Fma512);
-  std::vector<std::vector<double>> seconds(threads, std::vector<double>(turns));
+  std::vector<std::vector<double>> seconds(threads,
+                                           std::vector<double>(turns.count));
   Gate gate(threads);
   sumOverThreads(threads, [&](unsigned thread) {
-    const uint8_t *begin = buffer.getData() + thread * share;
-    (wide ? read512 : read256)(begin, share);
-    for (unsigned turn = 0; turn < turns; ++turn) {
+    const uint8_t *first = buffer.getData() + thread * share;
+    if (!turns.follow)
+      (wide ? read512 : read256)(first, share);
+    for (unsigned turn = 0; turn < turns.count; ++turn) {
+      const uint8_t *begin = first + turn % pieces * turns.bytes;
       gate.pass(turn);
       auto start = Clock::now();
-      for (uint64_t i = 0; i < passes; ++i)
+      for (uint64_t i = 0; i < turns.passes; ++i)
         (wide ? read512 : read256)(begin, share);
       std::chrono::duration<double> time = Clock::now() - start;
       seconds[thread][turn] = time.count();
     }
     return 0.0;
   });
-  double best = 0;
-  for (unsigned turn = 0; turn < turns; ++turn) {
+  std::vector<double> rates;
+  for (unsigned turn = 0; turn < turns.count; ++turn) {
     double slowest = 0;
     for (const std::vector<double> &times : seconds)
       slowest = std::max(slowest, times[turn]);
-    best = std::max(best, double(share * threads * passes) / slowest);
+    rates.push_back(double(share * threads * turns.passes) / slowest);
   }
-  return best;
+  return rates;
+}
+
+/// The best of some turns.
+static double measureSize(const ReadBuffer &buffer, uint64_t bytes,
+                          unsigned threads) {
+  uint64_t share = bytes / threads / stepBytes * stepBytes;
+  uint64_t passes = std::max<uint64_t>(1, 32 * MiB / std::max(share, KiB));
+  return *max_element(measureTurns(
+      buffer, {bytes, passes, bytes > 128 * MiB ? 3u : 8u, /*follow=*/false},
+      threads));
+}
+
+std::vector<double> sparse_opt::tool::readThrough(const ReadBuffer &buffer,
+                                                  uint64_t bytes,
+                                                  unsigned threads) {
+  uint64_t piece = std::min(128 * MiB, buffer.getBytes());
+  return measureTurns(buffer,
+                      {piece, /*passes=*/1, unsigned(divideCeil(bytes, piece)),
+                       /*follow=*/true},
+                      threads);
 }
 
 ReadBandwidth ReadBandwidth::measure(const ReadBuffer &buffer,

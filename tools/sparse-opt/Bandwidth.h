@@ -26,6 +26,12 @@ private:
   uint64_t bytes = 0;
 };
 
+/// `threads` threads read `bytes` together, piece by piece, each its own part
+/// of a piece, going through the buffer as often as that takes: bytes a second
+/// of each piece.
+std::vector<double> readThrough(const ReadBuffer &buffer, uint64_t bytes,
+                                unsigned threads);
+
 class ReadBandwidth {
 public:
   struct Point {

@@ -51,6 +51,21 @@ sparse_opt::tool::makeCases(const ModelFile &model,
   return cases;
 }
 
+Error sparse_opt::tool::addPast(const ModelFile &model, int64_t past,
+                                std::vector<std::string> &shapes) {
+  Caches caches(model);
+  if (caches.empty() || past < 0)
+    return makeError("--past=" + Twine(past) +
+                     (caches.empty() ? ": the model keeps no caches"
+                                     : " is no number of rows"));
+  if (shapes.empty())
+    shapes.push_back("");
+  for (std::string &shape : shapes)
+    shape += (shape.empty() ? "" : ",") + caches.getLength() + "=" +
+             std::to_string(past);
+  return Error::success();
+}
+
 Expected<BenchCase> sparse_opt::tool::readCase(const ModelFile &model,
                                                const std::string &path) {
   Expected<std::vector<NpyArray>> inputs = readInputs(path, model);

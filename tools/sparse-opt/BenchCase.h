@@ -25,6 +25,10 @@ struct BenchCase {
 llvm::Expected<std::vector<BenchCase>>
 makeCases(const ModelFile &model, std::vector<std::string> shapes);
 
+/// Gives each shape `past` rows in the model's caches.
+llvm::Error addPast(const ModelFile &model, int64_t past,
+                    std::vector<std::string> &shapes);
+
 /// The inputs in `path`.
 llvm::Expected<BenchCase> readCase(const ModelFile &model,
                                    const std::string &path);

@@ -6,6 +6,7 @@
 #include "BenchCase.h"
 #include "Cli.h"
 #include "Compare.h"
+#include "FfnFlags.h"
 #include "Peak.h"
 #include "Roofline.h"
 #include "Runner.h"
@@ -27,7 +28,7 @@ static cl::SubCommand command("bench", "measure a compiled model");
 
 namespace {
 struct Flags {
-  cl::opt<std::string> model{cl::Positional, cl::Required, cl::sub(command)};
+  cl::opt<std::string> model{cl::Positional, cl::sub(command)};
   cl::opt<std::string> against{
       "against", cl::sub(command), cl::value_desc("LIST"),
       cl::desc("peers: onnxruntime, openvino[-bf16], peer.py, m.so")};
@@ -59,6 +60,7 @@ struct Flags {
   cl::opt<std::string> entry{"entry", cl::sub(command), cl::value_desc("NAME"),
                              cl::init("sparse_opt_model_v1"),
                              cl::desc("the models' entry function")};
+  FfnFlags ffn{command};
 } flags;
 
 class Bench {
@@ -79,7 +81,6 @@ private:
   Error measure(const BenchCase &benchCase);
   Error compare(ArrayRef<unsigned> threadCounts);
   Error showRooflines(ArrayRef<unsigned> threadCounts);
-  Error writeJson(json::Object results);
   Error measureCase(const BenchCase &benchCase, unsigned threads);
   Arithmetic arithmetic() const;
   void printHeader();
@@ -87,6 +88,23 @@ private:
                 ArrayRef<Distance> distances);
 };
 } // namespace
+
+/// Where --json says.
+static Error writeJson(json::Object results) {
+  if (flags.json.empty())
+    return Error::success();
+  return writeFileAtomically(flags.json, [&](raw_ostream &os) {
+    os << formatv("{0:2}\n", json::Value(std::move(results)));
+    return Error::success();
+  });
+}
+
+/// The names of --against.
+static std::vector<std::string> peerNames() {
+  SmallVector<StringRef> names;
+  StringRef(flags.against).split(names, ',', -1, /*KeepEmpty=*/false);
+  return {names.begin(), names.end()};
+}
 
 /// The ONNX file of the peers.
 static Expected<std::string> referencePath() {
@@ -138,10 +156,8 @@ Error Bench::openRunners(unsigned threads) {
   ours.name = sys::path::filename(flags.model).str();
   ours.instance = std::make_unique<Instance>(std::move(*instance));
   runners.push_back(std::move(ours));
-  SmallVector<StringRef> names;
-  StringRef(flags.against).split(names, ',', -1, /*KeepEmpty=*/false);
-  for (StringRef name : names) {
-    progress.step(("opening " + name).str());
+  for (const std::string &name : peerNames()) {
+    progress.step("opening " + name);
     Expected<Runner> runner = openRunner(name, threads);
     if (!runner)
       return runner.takeError();
@@ -170,9 +186,7 @@ Error Bench::measure(const BenchCase &benchCase) {
 
 void Bench::printHeader() {
   outs() << format("%-12s %7s %12s", "shape", "threads", "ours ms");
-  SmallVector<StringRef> names;
-  StringRef(flags.against).split(names, ',', -1, /*KeepEmpty=*/false);
-  for (StringRef name : names)
+  for (const std::string &name : peerNames())
     outs() << ' '
            << right_justify((sys::path::filename(name) + " ms").str(), 15)
            << format("%7s %10s %9s", "ratio", "max diff", "cos");
@@ -325,42 +339,16 @@ Error Bench::showRooflines(ArrayRef<unsigned> threadCounts) {
                                 {"rooflines", std::move(rows)}});
 }
 
-Error Bench::writeJson(json::Object results) {
-  if (flags.json.empty())
-    return Error::success();
-  return writeFileAtomically(flags.json, [&](raw_ostream &os) {
-    os << formatv("{0:2}\n", json::Value(std::move(results)));
-    return Error::success();
-  });
-}
-
-/// --shape, each with the length of --past.
-static Expected<std::vector<std::string>> casesOf(const ModelFile &model) {
-  std::vector<std::string> shapes(flags.shapes.begin(), flags.shapes.end());
-  if (!flags.past.getNumOccurrences())
-    return shapes;
-  Caches caches(model);
-  if (caches.empty() || flags.past < 0)
-    return makeError("--past=" + Twine(flags.past) +
-                     (caches.empty() ? ": the model keeps no caches"
-                                     : " is no number of rows"));
-  if (shapes.empty())
-    shapes.push_back("");
-  for (std::string &shape : shapes)
-    shape += (shape.empty() ? "" : ",") + caches.getLength() + "=" +
-             std::to_string(flags.past);
-  return shapes;
-}
-
 Error Bench::run() {
   auto threadCounts = parseNumbers(flags.threads);
   if (!threadCounts)
     return makeError("--threads=" + flags.threads + " is no list such as 1,2");
   if (flags.inputs.empty()) {
-    auto shapes = casesOf(model);
-    if (!shapes)
-      return shapes.takeError();
-    auto made = makeCases(model, std::move(*shapes));
+    std::vector<std::string> shapes = flags.shapes;
+    if (flags.past.getNumOccurrences())
+      if (Error error = addPast(model, flags.past, shapes))
+        return error;
+    auto made = makeCases(model, std::move(shapes));
     if (!made)
       return made.takeError();
     cases = std::move(*made);
@@ -373,10 +361,35 @@ Error Bench::run() {
   return flags.roofline ? showRooflines(*threadCounts) : compare(*threadCounts);
 }
 
+static Error benchBlock(FfnBenchOptions options) {
+  // Lists overload the operator &.
+  const cl::Option *others[] = {std::addressof(flags.shapes), &flags.reference,
+                                &flags.inputs, &flags.past, &flags.roofline};
+  if (Error error = flags.ffn.checkOthers(flags.model, others))
+    return error;
+  auto threads = parseNumbers(flags.threads);
+  if (!threads)
+    return makeError("--threads=" + flags.threads + " is no list such as 1,2");
+  options.threads = std::move(*threads);
+  options.peers = peerNames();
+  for (const std::string &name : options.peers)
+    if (!isPeerName(name))
+      return makeError("--against=" + name +
+                       " is neither onnxruntime, openvino, openvino-bf16 nor "
+                       "a Python file");
+  options.runs = flags.runs;
+  options.python = flags.python;
+  Expected<json::Object> results = benchFfn(options);
+  if (!results)
+    return results.takeError();
+  return writeJson(std::move(*results));
+}
+
 int sparse_opt::tool::benchMain(int argc, char **argv) {
   if (auto status = parseFlags(
           argc, argv, command,
-          "usage: sparse-opt bench model.so [--against=onnxruntime] [flags]",
+          "usage: sparse-opt bench model.so [--against=onnxruntime] [flags]\n"
+          "       sparse-opt bench --ffn=gated,4096,11008,bf16 [flags]",
           "Each turn is one untimed run and five timed ones; medians. A ratio "
           "above 1 says\nthat the model is faster than the peer; cos compares "
           "outputs averaged over the\nsequence. GMAC/s: 1e9 multiply-adds of "
@@ -385,6 +398,16 @@ int sparse_opt::tool::benchMain(int argc, char **argv) {
     return *status;
   if (flags.runs == 0)
     return fail("--runs=0 measures nothing");
+  Expected<FfnBenchOptions> ffn = flags.ffn.parse();
+  if (!ffn)
+    return fail(ffn.takeError());
+  if (flags.ffn.given()) {
+    if (Error error = benchBlock(std::move(*ffn)))
+      return fail(std::move(error));
+    return Done;
+  }
+  if (flags.model.empty())
+    return fail("which file? ('sparse-opt bench --help')");
   if (flags.roofline && !flags.against.empty())
     return fail("--roofline compares with this machine, not with "
                 "--against=" +

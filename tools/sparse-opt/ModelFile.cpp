@@ -86,11 +86,13 @@ std::string ModelFile::getText(StringRef key) const {
   return object ? object->getString(key).value_or("").str() : "";
 }
 
-Expected<Instance> Instance::create(const ModelFile &model, unsigned threads) {
+Expected<Instance> Instance::create(const ModelFile &model, unsigned threads,
+                                    sparse_opt_pool *pool) {
   const sparse_opt_api &api = model.getApi();
   sparse_opt_options options = {};
   options.size = sizeof options;
   options.threads = threads;
+  options.pool = pool;
   sparse_opt_instance *handle = nullptr;
   if (api.instance_create(api.model, &options, &handle) != SPARSE_OPT_OK)
     return makeError(model.getPath() + ": " + api.last_error());

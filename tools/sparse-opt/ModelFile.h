@@ -54,8 +54,10 @@ struct Profile {
 /// An instance of a model with its threads.
 class Instance {
 public:
+  /// On threads of its own, or on those of `pool`.
   static llvm::Expected<Instance> create(const ModelFile &model,
-                                         unsigned threads);
+                                         unsigned threads,
+                                         sparse_opt_pool *pool = nullptr);
 
   /// Caches are emptied, then filled by runs on these inputs; each run that
   /// follows begins with what is in them then. Nothing for models without.
