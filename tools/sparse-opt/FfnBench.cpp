@@ -6,9 +6,10 @@
 // selection.
 #include "FfnBench.h"
 #include "Bandwidth.h"
-#include "BuiltModel.h"
 #include "Cli.h"
+#include "Compare.h"
 #include "Runner.h"
+#include "TemporaryModel.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
@@ -52,7 +53,7 @@ private:
   const FfnBenchOptions &options;
   Progress progress;
   SmallString<64> folder;
-  std::vector<std::pair<FfnForm, std::unique_ptr<BuiltModel>>> models;
+  std::vector<std::pair<FfnForm, std::unique_ptr<TemporaryModel>>> models;
   NpyArray x;
   std::mt19937 engine{1};
   json::Array rows;
@@ -61,6 +62,7 @@ private:
   Error measure(unsigned threads, const ReadBuffer &buffer);
   Error openRunners(unsigned threads, sparse_opt_pool *pool,
                     std::vector<std::unique_ptr<Runner>> &runners);
+  Error checkAnswers(ArrayRef<std::unique_ptr<Runner>> runners);
   Error runOnce(Line &line);
   NpyArray drawMask(double density, double &share);
   double bytesOf(FfnForm form, double share) const;
@@ -99,8 +101,8 @@ Error FfnBench::build() {
     else
       compile.dtype = options.shape.type;
     compile.progress = [&](StringRef step) { progress.step(step); };
-    models.emplace_back(form, std::make_unique<BuiltModel>());
-    if (Error error = models.back().second->open(
+    models.emplace_back(form, std::make_unique<TemporaryModel>());
+    if (Error error = models.back().second->buildAlone(
             compile, nameOf(form),
             [&](mlir::MLIRContext &context, const CompileOptions &options) {
               return compileFfn(context, options, form);
@@ -113,7 +115,8 @@ Error FfnBench::build() {
 Error FfnBench::openRunners(unsigned threads, sparse_opt_pool *pool,
                             std::vector<std::unique_ptr<Runner>> &runners) {
   for (auto &[form, model] : models) {
-    Expected<Instance> instance = Instance::create(*model->file, threads, pool);
+    Expected<Instance> instance =
+        Instance::create(model->getFile(), threads, pool);
     if (!instance)
       return instance.takeError();
     runners.push_back(std::make_unique<Runner>());
@@ -131,6 +134,30 @@ Error FfnBench::openRunners(unsigned threads, sparse_opt_pool *pool,
     runners.back()->peer = std::move(*peer);
     if (Error error = runners.back()->peer->bind({x}))
       return error;
+  }
+  return Error::success();
+}
+
+/// With all neurons selected, forms of ours compute what the dense one does, up
+/// to the rounding of hidden values.
+Error FfnBench::checkAnswers(ArrayRef<std::unique_ptr<Runner>> runners) {
+  const double limit = options.shape.type == "bf16" ? 0.02 : 1e-4;
+  auto dense = runners.front()->resultsFor({x});
+  if (!dense)
+    return dense.takeError();
+  double share;
+  std::vector<NpyArray> inputs = {x, drawMask(1, share)};
+  for (const std::unique_ptr<Runner> &runner :
+       runners.slice(1, models.size() - 1)) {
+    auto results = runner->resultsFor(inputs);
+    if (!results)
+      return results.takeError();
+    auto differences = compareArrays(results->front(), dense->front());
+    if (!differences)
+      return differences.takeError();
+    if (!(differences->relMax <= limit))
+      return makeError("form " + runner->name +
+                       " with all neurons is not what the dense form is");
   }
   return Error::success();
 }
@@ -179,13 +206,15 @@ Error FfnBench::runOnce(Line &line) {
 }
 
 Error FfnBench::measure(unsigned threads, const ReadBuffer &buffer) {
-  const sparse_opt_api &api = models.front().second->file->getApi();
+  const sparse_opt_api &api = models.front().second->getFile().getApi();
   sparse_opt_pool *pool = nullptr;
   if (api.pool_create(api.model, threads, &pool) != SPARSE_OPT_OK)
     return makeError(api.last_error());
   llvm::scope_exit destroyPool([&] { api.pool_destroy(pool); });
   std::vector<std::unique_ptr<Runner>> runners;
   if (Error error = openRunners(threads, pool, runners))
+    return error;
+  if (Error error = checkAnswers(runners))
     return error;
 
   // Turns: each density of the others behind the dense form.

@@ -185,8 +185,8 @@ static void selectNeurons(ffn::BlockOp block, FfnForm form) {
   auto correct = ffn::CorrectOp::create(
       builder, loc, block.getY().getType(), block.getActivation(), block.getX(),
       selection, known, none, block.getGate(), none, block.getUp(), none,
-      block.getDown(), none, block.getUpActivationAttr(),
-      block.getBlockNameAttr());
+      block.getDown(), none, /*all_above=*/none, block.getUpActivationAttr(),
+      block.getBlockNameAttr(), /*density_band=*/nullptr);
   block.replaceAllUsesWith(correct.getResult());
   block.erase();
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MeasureType.h"
-#include "Cli.h"
 #include "Inputs.h"
 #include "TemporaryModel.h"
-#include "mlir/IR/MLIRContext.h"
-#include "sparse-opt/Pipelines/Registration.h"
 #include "llvm/Support/Path.h"
 #include <chrono>
 
@@ -48,17 +45,8 @@ Error Candidate::open(const CompileOptions &wanted) {
   options.march = "native";
   options.methods = {}; // what they lose is told beside what types lose
   std::string types = typeText(options);
-  Error error =
-      model.build(options, "the model in " + (types.empty() ? "f32" : types),
-                  [](const CompileOptions &options) {
-                    // A context of its own: it holds the weights until it goes.
-                    mlir::DialectRegistry registry;
-                    registerDialects(registry);
-                    mlir::MLIRContext context(
-                        registry, mlir::MLIRContext::Threading::DISABLED);
-                    DiagnosticPrinter printer(&context, options.input);
-                    return compileModel(context, options);
-                  });
+  Error error = model.buildAlone(
+      options, "the model in " + (types.empty() ? "f32" : types), compileModel);
   if (!error)
     instance = &model.getInstance();
   return error;

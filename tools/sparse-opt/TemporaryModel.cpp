@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "TemporaryModel.h"
+#include "Cli.h"
+#include "mlir/IR/MLIRContext.h"
+#include "sparse-opt/Pipelines/Registration.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include <cstdlib>
@@ -46,6 +49,19 @@ Error TemporaryModel::build(
     return created.takeError();
   instance = std::make_unique<Instance>(std::move(*created));
   return Error::success();
+}
+
+Error TemporaryModel::buildAlone(
+    const CompileOptions &options, StringRef what,
+    function_ref<CompileStatus(mlir::MLIRContext &, const CompileOptions &)>
+        compile) {
+  return build(options, what, [&](const CompileOptions &options) {
+    mlir::DialectRegistry registry;
+    registerDialects(registry);
+    mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+    DiagnosticPrinter printer(&context, options.input);
+    return compile(context, options);
+  });
 }
 
 TemporaryModel::~TemporaryModel() {

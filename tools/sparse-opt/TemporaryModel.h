@@ -17,6 +17,12 @@ public:
   build(CompileOptions options, llvm::StringRef what,
         llvm::function_ref<CompileStatus(const CompileOptions &)> compile,
         unsigned threads = 1);
+  /// The same in a context of its own: it holds the weights until it goes.
+  llvm::Error
+  buildAlone(const CompileOptions &options, llvm::StringRef what,
+             llvm::function_ref<CompileStatus(mlir::MLIRContext &,
+                                              const CompileOptions &)>
+                 compile);
   TemporaryModel() = default;
   TemporaryModel(TemporaryModel &&) = default;
   ~TemporaryModel();
