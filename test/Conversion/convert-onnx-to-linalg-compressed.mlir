@@ -42,7 +42,8 @@ func.func @many(%x: tensor<17x64xf32> {onnx.dims = ["17", "64"], onnx.name = "x"
   %up = onnx.constant dense<2.0> : tensor<64x64xf32>
   %down = onnx.constant dense<3.0> : tensor<64x64xf32>
   %g = ffn.score exact <relu> %x(%up) : (tensor<17x64xf32>, tensor<64x64xf32>) -> tensor<17x64xf32>
-  %s = ffn.select nonzero(%g) : (tensor<17x64xf32>) -> !ffn.selection<64>
+  %t = ffn.knob "t" = 0.1
+  %s = ffn.select magnitude(%g) above(%t) : (tensor<17x64xf32>, f32) -> !ffn.selection<64>
   %y = ffn.correct <relu> %x, %s known(%g) up(%up) down(%down) : (tensor<17x64xf32>, !ffn.selection<64>, tensor<17x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<17x64xf32>
   return %y : tensor<17x64xf32>
 }
@@ -74,5 +75,24 @@ func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"})
   %folded = onnx.constant dense<1.0> : tensor<64x64xf32>
   %offset = onnx.constant dense<0.5> : tensor<64xf32>
   %y = ffn.linear %x folded(%folded as i8) offset(%offset) : (tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+// Many rows need no mask for exact zeros: they add nothing as they are.
+// CHECK-LABEL: @main
+// CHECK: scf.if
+// CHECK: arith.cmpf une
+// CHECK: } else {
+// CHECK-NOT: arith.cmpf une
+// CHECK-NOT: arith.select
+// CHECK: } {kernel.few_rows}
+func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"}) -> (tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "y"}) {
+  %up = onnx.constant dense<2.0> : tensor<64x64xf32>
+  %down = onnx.constant dense<3.0> : tensor<64x64xf32>
+  %g = ffn.score exact <relu2> %x(%up) : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %s = ffn.select nonzero(%g) : (tensor<?x64xf32>) -> !ffn.selection<64>
+  %y = ffn.correct <relu2> %x, %s known(%g) up(%up) down(%down) {block_name = "b"} : (tensor<?x64xf32>, !ffn.selection<64>, tensor<?x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }

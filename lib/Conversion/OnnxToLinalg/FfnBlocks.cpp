@@ -141,10 +141,19 @@ void lowering::noteRows(Lowering &l, Correction &c, Value rows, Value selected,
         guarded ? l.b.getUnitAttr() : UnitAttr(), c.op.getDensityBandAttr());
 }
 
+/// What isn't selected is exactly zero, so adding it changes nothing.
+static bool selectsNonZeros(Correction &c) {
+  ffn::SelectOp select = c.select;
+  return select.getRule() == ffn::Rule::NonZero && !c.minus &&
+         select.getScore() == c.op.getKnownGate() &&
+         (!select.getTimes() || select.getTimes() == c.op.getKnownUp());
+}
+
 Tensor lowering::correctManyRows(Lowering &l, Correction &c, bool all) {
   Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
   if (!all) // else its caller did
     noteRows(l, c, l.index(rows), /*selected=*/{});
+  all |= selectsNonZeros(c);
   Operands operands(l);
   int act = operands.add(c.act ? *c.act
                                : projectNeurons(l, c.x, actProjection(l, c)));
