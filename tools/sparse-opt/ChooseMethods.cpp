@@ -237,11 +237,9 @@ static std::string rowsText(int64_t rows) {
 }
 
 std::string MethodChooser::textOf(const Choice &choice) const {
-  std::string text = choice.isCompressed || !choice.times
+  std::string text = choice.isCompressed
                          ? methodText(choice.method)
                          : choice.block + ": dense, for " + choice.reason;
-  if (!choice.isCompressed && !choice.times)
-    text = choice.block + ": dense, for " + choice.reason;
   if (choice.times)
     text += formatv("; {0:f1} -> {1:f1} us, {2:f2} times as fast",
                     choice.times->dense * 1e6, choice.times->compressed * 1e6,
