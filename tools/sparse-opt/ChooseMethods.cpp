@@ -153,7 +153,7 @@ Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
       return error;
   for (Choice &choice : choices)
     if (choice.times && !options.unmeasured &&
-        choice.times->compressed * (1 + noise) >= choice.times->dense) {
+        !(choice.times->speedup() > 1 + noise)) {
       choice.isCompressed = false;
       choice.reason = "it was measured no faster by more than 5 %";
     }
@@ -212,6 +212,7 @@ Error MethodChooser::follow(StringRef modelHash,
     return makeError("--plan=" + options.plan + " is of another model");
   measured.rows = plan->rows;
   measured.runs = plan->runs;
+  measured.threads = plan->threads;
   measured.target = plan->target;
   for (Choice &choice : choices) {
     const PlannedBlock *planned = plan->find(choice.block);
@@ -236,35 +237,50 @@ static std::string rowsText(int64_t rows) {
   return rows == 1 ? "1 row" : std::to_string(rows) + " rows";
 }
 
+/// "290.1 -> 237.6 us, 1.22 times as fast (1.30 on all threads)"
+static std::string timesText(double dense, double compressed, double denseOnAll,
+                             double compressedOnAll, double scale,
+                             StringRef unit) {
+  std::string text =
+      formatv("{0:f2} -> {1:f2} {2}, {3:f2} times as fast", dense * scale,
+              compressed * scale, unit, dense / compressed);
+  if (compressedOnAll > 0)
+    text += formatv(" ({0:f2} on all threads)", denseOnAll / compressedOnAll);
+  return text;
+}
+
 std::string MethodChooser::textOf(const Choice &choice) const {
   std::string text = choice.isCompressed
                          ? methodText(choice.method)
                          : choice.block + ": dense, for " + choice.reason;
   if (choice.times)
-    text += formatv("; {0:f1} -> {1:f1} us, {2:f2} times as fast",
-                    choice.times->dense * 1e6, choice.times->compressed * 1e6,
-                    choice.times->dense / choice.times->compressed);
+    text += "; " + timesText(choice.times->dense, choice.times->compressed,
+                             choice.times->denseOnAll,
+                             choice.times->compressedOnAll, 1e6, "us");
   return text;
 }
 
 void MethodChooser::print(raw_ostream &os) const {
-  double dense = 0, chosen = 0;
+  double dense = 0, chosen = 0, denseOnAll = 0, chosenOnAll = 0;
   unsigned compressed = 0;
   for (const Choice &choice : choices) {
     os << textOf(choice) << '\n';
     compressed += choice.isCompressed;
-    if (choice.times) {
-      dense += choice.times->dense;
-      chosen +=
-          choice.isCompressed ? choice.times->compressed : choice.times->dense;
+    if (const auto &times = choice.times) {
+      dense += times->dense;
+      denseOnAll += times->denseOnAll;
+      chosen += choice.isCompressed ? times->compressed : times->dense;
+      chosenOnAll +=
+          choice.isCompressed ? times->compressedOnAll : times->denseOnAll;
     }
   }
   if (dense == 0)
     return;
-  os << formatv("{0} of {1} blocks compressed: {2:f2} -> {3:f2} ms, {4:f2} "
-                "times as fast ({5}, one thread, {6})\n",
-                compressed, choices.size(), dense * 1e3, chosen * 1e3,
-                dense / chosen, rowsText(measured.rows), measured.target);
+  os << formatv("{0} of {1} blocks compressed: {2}; {3}, one thread or {4}, "
+                "{5}\n",
+                compressed, choices.size(),
+                timesText(dense, chosen, denseOnAll, chosenOnAll, 1e3, "ms"),
+                rowsText(measured.rows), measured.threads, measured.target);
   if (!model)
     return;
   auto value = [&](StringRef key) { return model->getNumber(key).value_or(0); };
@@ -290,6 +306,7 @@ json::Object MethodChooser::planJson() const {
   plan.asked = options.asked;
   plan.rows = measured.rows;
   plan.runs = measured.runs;
+  plan.threads = measured.threads;
   plan.target = measured.target;
   for (const Choice &choice : choices)
     plan.blocks.push_back({choice.block, choice.isCompressed, choice.reason,
@@ -320,7 +337,6 @@ Error MethodChooser::save(const CompileOptions &compile) const {
   report["model"] = compile.input;
   report["dtype"] = compile.dtype;
   report["weight_type"] = compile.getWeightType();
-  report["threads"] = 1;
   if (model)
     report["whole_model"] = json::Object(*model);
   return writeJson(options.report, std::move(report));

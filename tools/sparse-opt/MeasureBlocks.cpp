@@ -6,6 +6,7 @@
 #include "sparse-opt/Pipelines/Blocks.h"
 #include "llvm/ADT/STLExtras.h"
 #include <cmath>
+#include <thread>
 
 using namespace llvm;
 using namespace sparse_opt;
@@ -15,7 +16,8 @@ namespace {
 /// One form of all blocks.
 struct Form {
   TemporaryModel model;
-  std::vector<Launch> launches; // their nodes are blocks
+  std::unique_ptr<Instance> onAll; // threads; null where there is one
+  std::vector<Launch> launches;    // their nodes are blocks
 
   Error build(mlir::ModuleOp module, CompileOptions options, StringRef what);
 };
@@ -54,13 +56,21 @@ Error Form::build(mlir::ModuleOp module, CompileOptions options,
           }))
     return error;
   launches = launchesOf(model.getFile(), model.getInstance().getTarget());
+  unsigned threads = std::thread::hardware_concurrency();
+  if (threads > 1) {
+    auto created = Instance::create(model.getFile(), threads);
+    if (!created)
+      return created.takeError();
+    onAll = std::make_unique<Instance>(std::move(*created));
+    if (Error error = onAll->enableProfile(true))
+      return error;
+  }
   return model.getInstance().enableProfile(true);
 }
 
 /// One run; its times are added to `times` unless that is null.
-static Error run(Form &form, const std::vector<NpyArray> &inputs,
-                 Times *times) {
-  Instance &instance = form.model.getInstance();
+static Error run(Form &form, Instance &instance,
+                 const std::vector<NpyArray> &inputs, Times *times) {
   instance.bind(inputs);
   if (Error error = instance.run())
     return error;
@@ -191,6 +201,12 @@ double BlockTimes::crossover() const {
   return std::clamp(density * (whole - others) / selected, 0.0, 1.0);
 }
 
+double BlockTimes::speedup() const {
+  double one = dense / compressed;
+  return compressedOnAll > 0 ? std::min(one, denseOnAll / compressedOnAll)
+                             : one;
+}
+
 Expected<BlockMeasurement>
 sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
                                 const CompileOptions &options,
@@ -205,6 +221,7 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     return std::move(error);
   if (Error error = skipping.build(compressed, options, "compressed blocks"))
     return std::move(error);
+  result.threads = std::max(1u, std::thread::hardware_concurrency());
   result.target = exact.model.getInstance().getTarget().str();
   for (const std::string &name : compressedBlocks(compressed))
     result.blocks.push_back({name});
@@ -212,6 +229,7 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     options.progress("running blocks dense and compressed in turns");
   Rows inputs(profile, rows);
   Times times[3]; // dense, compressed, compressed with all neurons
+  Times onAll[2]; // dense, compressed
   for (unsigned turn = 0; turn < warmUps + runs; ++turn) {
     bool isTimed = turn >= warmUps;
     auto arrays = inputs.inputs(exact.model.getFile(), turn);
@@ -223,11 +241,19 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
       unsigned form = (turn + i) % 3;
       if (form)
         setCrossovers(skipping, result.blocks, form == 1 ? 1.0 : -1.0);
-      if (Error error = run(form ? skipping : exact, *arrays,
+      Form &chosen = form ? skipping : exact;
+      if (Error error = run(chosen, chosen.model.getInstance(), *arrays,
                             isTimed ? &times[form] : nullptr))
         return std::move(error);
       if (form == 1)
         skipped = skipping.model.getInstance().getResults();
+    }
+    for (unsigned i = 0; i < 2 && exact.onAll; ++i) {
+      unsigned form = (turn + i) % 2;
+      Form &chosen = form ? skipping : exact;
+      if (Error error = run(chosen, *chosen.onAll, *arrays,
+                            isTimed ? &onAll[form] : nullptr))
+        return std::move(error);
     }
     if (isTimed)
       compareForms(exact.model.getInstance().getResults(), skipped,
@@ -241,6 +267,8 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     block.selected = medianOf(times[1].selected[block.block], ignored);
     block.whole = medianOf(times[2].all[block.block], ignored);
     block.density = densities.lookup(block.block);
+    block.denseOnAll = medianOf(onAll[0].all[block.block], ignored);
+    block.compressedOnAll = medianOf(onAll[1].all[block.block], ignored);
   }
   return result;
 }

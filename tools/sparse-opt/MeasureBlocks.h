@@ -13,7 +13,9 @@ namespace sparse_opt::tool {
 
 struct BlockTimes {
   std::string block;
-  double dense = 0, compressed = 0; ///< seconds, medians
+  double dense = 0, compressed = 0; ///< seconds, medians, on one thread
+  /// The same on as many threads as there are CPUs; 0 where that is one.
+  double denseOnAll = 0, compressedOnAll = 0;
   double whole = 0;    ///< compressed, but by dense kernels for all neurons
   double selected = 0; ///< of `compressed`: kernels that read selected neurons
   double density = 0;  ///< of these; 0 where none of them ran
@@ -25,18 +27,22 @@ struct BlockTimes {
   /// The density from which on all neurons cost less than those selected, for
   /// their cost is proportional to it; 1 where that isn't so.
   double crossover() const;
+  /// Times as fast, where it gains least.
+  double speedup() const;
 };
 
 struct BlockMeasurement {
   std::vector<BlockTimes> blocks;
   int64_t rows = 0; ///< a run
   unsigned runs = 0;
-  std::string target; ///< "x86-64-v4"
+  unsigned threads = 1; ///< "all" of them
+  std::string target;   ///< "x86-64-v4"
 };
 
 /// Blocks of `compressed` that aren't what they are in `dense`, a clone from
-/// before the methods. `rows` of them a run, on one thread; weights come round
-/// once a run, as they do in the model. Both modules stay as they are.
+/// before the methods. `rows` of them a run, on one thread and on all; weights
+/// come round once a run, as they do in the model. Both modules stay as they
+/// are.
 llvm::Expected<BlockMeasurement>
 measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
               const CompileOptions &options, const CalibrationProfile &profile,

@@ -26,6 +26,10 @@ json::Object Plan::toJson() const {
       entry["reason"] = json::fixUTF8(planned.reason);
     if (const auto &times = planned.times) {
       entry["dense_us"] = times->dense * 1e6;
+      if (times->compressedOnAll > 0) {
+        entry["all_threads_dense_us"] = times->denseOnAll * 1e6;
+        entry["all_threads_compressed_us"] = times->compressedOnAll * 1e6;
+      }
       entry["whole_us"] = times->whole * 1e6;
       entry["measured_density"] = times->density;
       entry["compressed_us"] = times->compressed * 1e6;
@@ -44,6 +48,7 @@ json::Object Plan::toJson() const {
                       {"target", target},
                       {"rows", rows},
                       {"runs", runs},
+                      {"threads", threads},
                       {"blocks", std::move(list)}};
 }
 
@@ -67,6 +72,8 @@ static std::optional<PlannedBlock> parseBlock(const json::Value &value) {
     BlockTimes times{planned.block, *dense * 1e-6, *compressed * 1e-6};
     times.whole = number("whole_us") * 1e-6;
     times.density = number("measured_density");
+    times.denseOnAll = number("all_threads_dense_us") * 1e-6;
+    times.compressedOnAll = number("all_threads_compressed_us") * 1e-6;
     times.noise = number("noise");
     times.relError = number("measured_error");
     times.maxError = number("measured_max_error");
@@ -102,6 +109,7 @@ Expected<Plan> sparse_opt::tool::readPlan(const std::string &path) {
   plan.target = object->getString("target").value_or("").str();
   plan.rows = object->getInteger("rows").value_or(0);
   plan.runs = object->getInteger("runs").value_or(0);
+  plan.threads = object->getInteger("threads").value_or(1);
   for (const json::Value &value : *list) {
     std::optional<PlannedBlock> block = parseBlock(value);
     if (!block)

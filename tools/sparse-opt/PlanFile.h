@@ -23,7 +23,7 @@ struct Plan {
   std::string methods; ///< the same with what was searched for found
   std::string target;  ///< times are of
   int64_t rows = 0;    ///< in a run
-  unsigned runs = 0;
+  unsigned runs = 0, threads = 1;
   std::vector<PlannedBlock> blocks;
 
   const PlannedBlock *find(llvm::StringRef block) const;
