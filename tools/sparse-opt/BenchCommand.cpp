@@ -175,7 +175,7 @@ Error Bench::measure(const BenchCase &benchCase) {
   const unsigned turn = 5;
   while (runners.front().times.size() < flags.runs)
     for (Runner &runner : runners) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
       Expected<std::vector<double>> times = runner.run(turn + 1);
       if (!times)
         return times.takeError();
