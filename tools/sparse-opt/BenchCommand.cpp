@@ -90,13 +90,9 @@ private:
 } // namespace
 
 /// Where --json says.
-static Error writeJson(json::Object results) {
-  if (flags.json.empty())
-    return Error::success();
-  return writeFileAtomically(flags.json, [&](raw_ostream &os) {
-    os << formatv("{0:2}\n", json::Value(std::move(results)));
-    return Error::success();
-  });
+static Error writeResults(json::Object results) {
+  return flags.json.empty() ? Error::success()
+                            : writeJson(flags.json, std::move(results));
 }
 
 /// The names of --against.
@@ -175,7 +171,7 @@ Error Bench::measure(const BenchCase &benchCase) {
   const unsigned turn = 5;
   while (runners.front().times.size() < flags.runs)
     for (Runner &runner : runners) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      std::this_thread::sleep_for(pauseBetweenTurns);
       Expected<std::vector<double>> times = runner.run(turn + 1);
       if (!times)
         return times.takeError();
@@ -282,8 +278,8 @@ Error Bench::compare(ArrayRef<unsigned> threadCounts) {
         return error;
   }
   outs() << "peak: " << nameOf(arithmetic()) << '\n';
-  return writeJson(json::Object{{"model", model.getManifest()},
-                                {"results", std::move(rows)}});
+  return writeResults(json::Object{{"model", model.getManifest()},
+                                   {"results", std::move(rows)}});
 }
 
 /// How much memory to read at most: far more than the model's weights, and no
@@ -334,9 +330,9 @@ Error Bench::showRooflines(ArrayRef<unsigned> threadCounts) {
       rows.push_back(std::move(row));
     }
   }
-  return writeJson(json::Object{{"model", model.getManifest()},
-                                {"limits", toJson(limits)},
-                                {"rooflines", std::move(rows)}});
+  return writeResults(json::Object{{"model", model.getManifest()},
+                                   {"limits", toJson(limits)},
+                                   {"rooflines", std::move(rows)}});
 }
 
 Error Bench::run() {
@@ -382,7 +378,7 @@ static Error benchBlock(FfnBenchOptions options) {
   Expected<json::Object> results = benchFfn(options);
   if (!results)
     return results.takeError();
-  return writeJson(std::move(*results));
+  return writeResults(std::move(*results));
 }
 
 int sparse_opt::tool::benchMain(int argc, char **argv) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ChooseMethods.h"
+#include "Cli.h"
 #include "ModelFile.h"
 #include "PlanFile.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -17,8 +18,9 @@ using namespace llvm;
 using namespace sparse_opt;
 using namespace sparse_opt::tool;
 
-/// Of a block's median times: less isn't told from none.
-constexpr double noise = 0.05;
+/// A gain of a block's median times that is worth another form; or what they
+/// vary by, where that is more.
+constexpr double leastGain = 0.05;
 
 static std::string hashOf(mlir::ModuleOp module) {
   auto hash = module->getAttrOfType<mlir::StringAttr>("onnx.model_hash");
@@ -105,6 +107,9 @@ Error MethodChooser::decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     return measure(dense, compressed, compile);
   if (!options.unmeasured)
     stayDense(reason);
+  else
+    errs() << "sparse-opt: note: --lossless was not checked, " << reason
+           << '\n';
   return Error::success();
 }
 
@@ -153,7 +158,8 @@ Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
       return error;
   for (Choice &choice : choices)
     if (choice.times && !options.unmeasured &&
-        !(choice.times->speedup() > 1 + noise)) {
+        !(choice.times->speedup() >
+          1 + std::max(leastGain, choice.times->noise))) {
       choice.isCompressed = false;
       choice.reason = "it was measured no faster by more than 5 %";
     }
@@ -225,8 +231,11 @@ Error MethodChooser::follow(StringRef modelHash,
     choice.reason = planned->reason;
     choice.times = planned->times;
     choice.crossover = planned->crossover;
+    if (options.lossless && choice.isCompressed && !choice.times)
+      errs() << "sparse-opt: note: --lossless was not checked for block '"
+             << choice.block << "', of which the plan has no measurement\n";
   }
-  return Error::success();
+  return options.lossless ? checkLossless(compile) : Error::success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -312,13 +321,6 @@ json::Object MethodChooser::planJson() const {
     plan.blocks.push_back({choice.block, choice.isCompressed, choice.reason,
                            choice.times, choice.crossover});
   return plan.toJson();
-}
-
-static Error writeJson(const std::string &path, json::Object object) {
-  return writeFileAtomically(path, [&](raw_ostream &os) {
-    os << formatv("{0:2}\n", json::Value(std::move(object)));
-    return Error::success();
-  });
 }
 
 Error MethodChooser::save(const CompileOptions &compile) const {

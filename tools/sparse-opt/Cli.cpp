@@ -6,8 +6,10 @@
 #include "Cli.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
+#include "sparse-opt/Pipelines/StageFile.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 #include <sys/mman.h>
@@ -201,4 +203,11 @@ sparse_opt::tool::parseNumbers(StringRef list) {
     else
       numbers.push_back(value);
   return numbers;
+}
+
+Error sparse_opt::tool::writeJson(StringRef path, json::Object object) {
+  return writeFileAtomically(path, [&](raw_ostream &os) {
+    os << formatv("{0:2}\n", json::Value(std::move(object)));
+    return Error::success();
+  });
 }

@@ -7,6 +7,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/JSON.h"
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,6 +56,9 @@ private:
 
 /// "1,2" as numbers; nothing when it is anything else.
 std::optional<std::vector<unsigned>> parseNumbers(llvm::StringRef list);
+
+/// Writes it beside `path` and renames.
+llvm::Error writeJson(llvm::StringRef path, llvm::json::Object object);
 
 int compileMain(int argc, char **argv);
 int runMain(int argc, char **argv);

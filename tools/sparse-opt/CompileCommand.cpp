@@ -187,9 +187,9 @@ static std::string parseMethods(const std::string &text,
   return printed.empty() ? sentence : "--method=" + text + ": " + printed;
 }
 
-/// What --method= leaves open: a plan's answer, or what `limit` allows.
+/// What --method= leaves open: a plan's answer, or what its limit allows.
 static Error completeMethods(const std::string &asked,
-                             const std::optional<ModelErrorLimit> &limit,
+                             const std::optional<OpenDensity> &open,
                              CompileOptions &options, StepClock &clock) {
   if (!flags.plan.empty()) {
     Expected<Plan> plan = readPlan(flags.plan);
@@ -203,18 +203,18 @@ static Error completeMethods(const std::string &asked,
       return makeError("--plan=" + flags.plan + ": " + why);
     return Error::success();
   }
-  if (!limit)
+  if (!open)
     return Error::success();
-  auto found = searchDensity(options, profileFor(options.methods), *limit);
+  auto found = searchDensity(options, profileFor(options.methods), open->limit);
   clock.end();
   if (!found)
     return found.takeError();
   outs() << formatv("max-error={0}: {1:f2} of the neurons, where it is {2:e1} "
                     "on {3}\n",
-                    limit->str(), found->density, found->error[limit->kind],
+                    open->limit.str(), found->density,
+                    found->error[open->limit.kind],
                     heldOutText(found->error.sequences, found->error.tokens));
-  std::string why =
-      parseMethods(withDensity(flags.method, found->density), options.methods);
+  std::string why = parseMethods(open->with(found->density), options.methods);
   return why.empty() ? Error::success() : makeError(why);
 }
 
@@ -355,11 +355,11 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
                                stageHelp()))
     return *status;
   const std::string asked = flags.method;
-  std::string taken = asked;
-  auto maxError = takeMaxError(taken);
+  auto maxError = findMaxError(asked);
   if (!maxError)
     return fail(maxError.takeError());
-  flags.method.setValue(taken);
+  if (*maxError) // any density will do until the right one is found
+    flags.method.setValue((*maxError)->with(0.5));
   MethodChoice methods;
   if (std::string error = checkFlags(methods); !error.empty())
     return fail(error);

@@ -196,7 +196,7 @@ Error FfnBench::runOnce(Line &line) {
     line.touched.push_back(share);
   } else {
     // The threads of the one before stop spinning.
-    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    std::this_thread::sleep_for(pauseBetweenTurns);
   }
   Expected<std::vector<double>> times = line.runner->run(1);
   if (!times)

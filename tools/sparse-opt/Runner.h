@@ -7,8 +7,12 @@
 #include "Caches.h"
 #include "ModelFile.h"
 #include "Peer.h"
+#include <chrono>
 
 namespace sparse_opt::tool {
+
+/// Before another's turn: so long do some engines' threads spin.
+constexpr std::chrono::milliseconds pauseBetweenTurns(20);
 
 /// Between two results: the worst output of each kind.
 struct Distance {

@@ -3,6 +3,7 @@
 #include "Cli.h"
 #include "mlir/IR/MLIRContext.h"
 #include "sparse-opt/Pipelines/Registration.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 
@@ -10,36 +11,31 @@ using namespace llvm;
 using namespace sparse_opt;
 using namespace sparse_opt::tool;
 
-/// What stands for a density that isn't known yet.
-static constexpr StringLiteral placeholder = "target-density=0.5";
-
-Expected<std::optional<ModelErrorLimit>>
-sparse_opt::tool::takeMaxError(std::string &methods) {
-  constexpr StringLiteral key = "max-error=";
-  size_t begin = methods.find(key.data());
-  if (begin == std::string::npos)
-    return std::nullopt;
-  if (methods.find(key.data(), begin + 1) != std::string::npos)
-    return makeError("--method=: one max-error= is searched for at a time");
-  size_t end = methods.find_first_of(" }", begin);
-  end = end == std::string::npos ? methods.size() : end;
-  StringRef word = StringRef(methods).slice(begin, end);
-  auto limit = ModelErrorLimit::parse(word.drop_front(key.size()));
-  if (!limit)
-    return makeError("--method=: " + toString(limit.takeError()));
-  for (StringRef other : {"target-density=", "cett="})
-    if (StringRef(methods).contains((" " + other).str()) ||
-        StringRef(methods).contains(("{" + other).str()))
-      return makeError("--method=: give either max-error= or " + other);
-  methods.replace(begin, end - begin, placeholder.str());
-  return *limit;
+std::string OpenDensity::with(double density) const {
+  return before + formatv("target-density={0}", density).str() + after;
 }
 
-std::string sparse_opt::tool::withDensity(StringRef methods, double density) {
-  std::string text = methods.str();
-  text.replace(text.find(placeholder.str()), placeholder.size(),
-               formatv("target-density={0}", density).str());
-  return text;
+Expected<std::optional<OpenDensity>>
+sparse_opt::tool::findMaxError(StringRef methods) {
+  constexpr StringLiteral key = "max-error=";
+  size_t begin = methods.find(key);
+  if (begin == StringRef::npos)
+    return std::nullopt;
+  if (methods.find(key, begin + 1) != StringRef::npos)
+    return makeError("--method=: one max-error= is searched for at a time");
+  size_t end = std::min(methods.find_first_of(" }", begin), methods.size());
+  auto limit = ModelErrorLimit::parse(methods.slice(begin + key.size(), end));
+  if (!limit)
+    return makeError("--method=: " + toString(limit.takeError()));
+  // The other options of the same call.
+  SmallVector<StringRef> words;
+  SplitString(methods.take_front(begin).rsplit('{').second, words);
+  SplitString(methods.drop_front(end).split('}').first, words);
+  for (StringRef other : {"target-density=", "cett="})
+    if (any_of(words, [&](StringRef word) { return word.starts_with(other); }))
+      return makeError("--method=: give either max-error= or " + other);
+  return OpenDensity{*limit, methods.take_front(begin).str(),
+                     methods.drop_front(end).str()};
 }
 
 namespace {

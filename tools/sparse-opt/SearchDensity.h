@@ -8,13 +8,18 @@
 
 namespace sparse_opt::tool {
 
-/// Takes a word `max-error=LIMIT` out of --method=, putting `target-density=`
-/// of a half in its place; nothing when there is none.
-llvm::Expected<std::optional<ModelErrorLimit>>
-takeMaxError(std::string &methods);
+/// --method= with a limit where a density belongs.
+struct OpenDensity {
+  ModelErrorLimit limit;
+  std::string before, after; ///< the word `max-error=LIMIT`
 
-/// Puts `density` in that place.
-std::string withDensity(llvm::StringRef methods, double density);
+  /// With that density instead.
+  std::string with(double density) const;
+};
+
+/// Nothing when there is no `max-error=`.
+llvm::Expected<std::optional<OpenDensity>>
+findMaxError(llvm::StringRef methods);
 
 struct FoundDensity {
   double density;
