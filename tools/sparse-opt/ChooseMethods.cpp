@@ -98,17 +98,16 @@ Error MethodChooser::decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,
                                  : lookupTarget(compile.march);
   std::string reason;
   if (profileFor(compile.methods).empty())
-    reason = "nothing was measured: there is no --profile= with rows to run "
-             "(--plan= or --unmeasured do without)";
+    reason = "there is no --profile= with rows to run";
   else if (!target || !hostRuns(*target))
-    reason = "nothing was measured: this CPU can't run " + compile.march +
-             " (--plan= or --unmeasured do without)";
+    reason = "this CPU can't run " + compile.march;
   if (reason.empty())
     return measure(dense, compressed, compile);
   if (!options.unmeasured)
-    stayDense(reason);
+    stayDense("nothing was measured: " + reason +
+              " (--plan= or --unmeasured do without)");
   else
-    errs() << "sparse-opt: note: --lossless was not checked, " << reason
+    errs() << "sparse-opt: note: --lossless was not checked: " << reason
            << '\n';
   return Error::success();
 }
