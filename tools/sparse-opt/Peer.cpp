@@ -8,11 +8,14 @@
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <thread>
+#include <time.h>
 #include <unistd.h>
 
 using namespace llvm;
@@ -104,7 +107,28 @@ Expected<json::Object> Peer::ask(json::Object command) {
   json::Object object = std::move(*parsed->getAsObject());
   if (auto error = object.getString("error"))
     return makeError(name + ": " + *error);
+  waitUntilIdle();
   return std::move(object);
+}
+
+void Peer::waitUntilIdle() const {
+  using namespace std::chrono;
+  clockid_t clock;
+  if (clock_getcpuclockid(child, &clock) != 0)
+    return;
+  auto used = [&] {
+    timespec time = {};
+    clock_gettime(clock, &time);
+    return seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+  };
+  // Some never stop, when asked to by their environment.
+  auto deadline = steady_clock::now() + seconds(1);
+  nanoseconds before = used(), after = before;
+  do {
+    before = after;
+    std::this_thread::sleep_for(milliseconds(1));
+    after = used();
+  } while (after - before > microseconds(50) && steady_clock::now() < deadline);
 }
 
 Error Peer::bind(const std::vector<NpyArray> &inputs) {

@@ -40,6 +40,9 @@ private:
   Peer() = default;
   llvm::Error start(const std::string &python);
   llvm::Expected<llvm::json::Object> ask(llvm::json::Object command);
+  /// Engines' threads go on spinning after a run, some for 60 ms: they would
+  /// take a CPU from whoever has the next turn.
+  void waitUntilIdle() const;
 
   std::string name, version, folder;
   FILE *toChild = nullptr, *fromChild = nullptr;

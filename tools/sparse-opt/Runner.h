@@ -11,8 +11,8 @@
 
 namespace sparse_opt::tool {
 
-/// Before another's turn: so long do some engines' threads spin.
-constexpr std::chrono::milliseconds pauseBetweenTurns(20);
+/// Before another's turn: longer than our threads spin. (Peers are waited for.)
+constexpr std::chrono::milliseconds pauseBetweenTurns(1);
 
 /// Between two results: the worst output of each kind.
 struct Distance {
