@@ -12,6 +12,9 @@
 #include "llvm/TargetParser/Host.h"
 #include <chrono>
 #include <immintrin.h>
+#include <numeric>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
@@ -172,19 +175,37 @@ Arithmetic sparse_opt::tool::arithmeticOf(StringRef target, bool ofBf16) {
   return bits & SO_ISA_X86_64_V4 ? Arithmetic::Fma512 : Arithmetic::Fma256;
 }
 
+/// The caller's CPUs, in order.
+static std::vector<int> allowedCpus() {
+  cpu_set_t allowed;
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+    for (int cpu = 0; cpu != CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &allowed))
+        cpus.push_back(cpu);
+  return cpus;
+}
+
 double
 sparse_opt::tool::sumOverThreads(unsigned threads,
                                  function_ref<double(unsigned)> measure) {
   std::vector<double> rates(threads);
   std::vector<std::thread> workers;
-  for (unsigned i = 1; i < threads; ++i)
-    workers.emplace_back([&rates, i, measure] { rates[i] = measure(i); });
-  double sum = measure(0);
-  for (unsigned i = 1; i < threads; ++i) {
-    workers[i - 1].join();
-    sum += rates[i];
-  }
-  return sum;
+  std::vector<int> cpus = allowedCpus();
+  auto work = [&](unsigned i) {
+    if (!cpus.empty()) {
+      cpu_set_t own;
+      CPU_ZERO(&own);
+      CPU_SET(cpus[i % cpus.size()], &own);
+      pthread_setaffinity_np(pthread_self(), sizeof(own), &own);
+    }
+    rates[i] = measure(i);
+  };
+  for (unsigned i = 0; i < threads; ++i)
+    workers.emplace_back(work, i);
+  for (std::thread &worker : workers)
+    worker.join();
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 double sparse_opt::tool::measurePeak(Arithmetic arithmetic, unsigned threads) {

@@ -27,7 +27,9 @@ llvm::ArrayRef<Arithmetic> hostArithmetic();
 /// milliseconds; 0 when this CPU doesn't have the instructions.
 double measurePeak(Arithmetic arithmetic, unsigned threads);
 
-/// Calls `measure()` on each of `threads` threads at once; the sum.
+/// Calls `measure()` on each of `threads` threads at once; the sum. Each has a
+/// CPU of its own where there are enough: schedulers of some virtual machines
+/// keep threads together for seconds.
 double sumOverThreads(unsigned threads,
                       llvm::function_ref<double(unsigned thread)> measure);
 } // namespace sparse_opt::tool
