@@ -24,9 +24,6 @@
  * user would notice on an idle machine. */
 static const uint64_t spin_nanoseconds = 200000;
 
-/* So often a worker comes too late before it is moved. */
-enum { missed_in_a_row = 8 };
-
 /* What is left of a thread's indices. */
 typedef struct share {
   _Alignas(64) _Atomic int64_t begin;
@@ -241,7 +238,10 @@ static void take_back(pool *pool, worker *worker) {
     return;
   }
   atomic_fetch_sub(&pool->pending, 1);
-  if (++worker->missed % missed_in_a_row == 0 && pool->spin)
+  /* Twice in a row isn't chance. Moving it costs two system calls, so that it
+   * is tried less and less often: after 2, 4, 8, ... */
+  uint32_t missed = ++worker->missed;
+  if (missed > 1 && !(missed & (missed - 1)) && pool->spin)
     move_away(worker->thread, sched_getcpu());
 }
 
