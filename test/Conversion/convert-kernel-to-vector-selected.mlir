@@ -50,17 +50,17 @@ func.func @select_groups(%s: memref<?x48xf32>, %l: memref<3xi32>, %n: memref<i32
   return
 }
 
-// Tiles of eight neurons, of long rows four lines of each in turn, which are fetched 16
-// ahead and, from there on, in the next tile. The epilogue gathers what belongs
-// to neurons.
+// Tiles of eight neurons, of long rows one line of each in turn, which are
+// fetched 16 ahead and, from there on, in the next tile. The epilogue gathers
+// what belongs to neurons.
 // CHECK-LABEL: @product
 // CHECK: scf.parallel
 // CHECK: scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
-// CHECK-COUNT-32: memref.prefetch
-// CHECK-COUNT-32: x86vector.avx512.dot
+// CHECK-COUNT-8: memref.prefetch
+// CHECK-COUNT-8: x86vector.avx512.dot
 // CHECK: scf.for
-// CHECK-COUNT-32: memref.prefetch
-// CHECK-COUNT-32: x86vector.avx512.dot
+// CHECK-COUNT-8: memref.prefetch
+// CHECK-COUNT-8: x86vector.avx512.dot
 // CHECK: vector.shuffle
 // CHECK: vector.gather
 // CHECK: vector.maskedload
@@ -83,11 +83,14 @@ func.func @product(%x: memref<?x4096xbf16>, %w: memref<96x4096xbf16>, %l: memref
   return
 }
 
-// Short rows one after another, each with two sums, while a later one is fetched
-// from end to end.
+// Of short rows four at a time, two lines of each in turn, while later ones are
+// fetched.
 // CHECK-LABEL: @product_of_short_rows
 // CHECK: scf.parallel
-// CHECK-COUNT-8: scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>) {
+// CHECK: scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>) {
+// CHECK-COUNT-8: memref.prefetch
+// CHECK-COUNT-8: vector.fma
+// CHECK: scf.yield
 // CHECK: vector.shuffle
 func.func @product_of_short_rows(%x: memref<1x512xf32>, %w: memref<96x512xf32>, %l: memref<96xi32>, %n: memref<i32>, %out: memref<1x96xf32>) {
   kernel.selected_product %x, %w of(%l, %n) outs(%out : memref<1x96xf32>) {
@@ -103,9 +106,9 @@ func.func @product_of_short_rows(%x: memref<1x512xf32>, %w: memref<96x512xf32>, 
 // CHECK: memref.alloc(%{{.+}}) {alignment = 64 : i64} : memref<2x?x2048xf32>
 // CHECK: scf.parallel (%{{.+}}) = (%c0) to (%c2)
 // CHECK: scf.for
-// CHECK-COUNT-32: memref.prefetch
-// CHECK-COUNT-32: vector.fma
-// CHECK-COUNT-4: vector.store
+// CHECK-COUNT-8: memref.prefetch
+// CHECK-COUNT-8: vector.fma
+// CHECK: vector.store
 // CHECK: kernel.grain = 1 : i64
 // CHECK: scf.parallel (%{{.+}}) = (%c0) to (%c8)
 // CHECK: arith.addf

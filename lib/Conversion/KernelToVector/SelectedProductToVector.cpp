@@ -105,16 +105,14 @@ void SelectedProductLowering::emitBlock(const Tile &tile, Rows rows,
                                         bool isFirst) {
   Sums sums(rows.count * tileNeurons);
   int64_t lines = depth / selected.line();
-  unsigned abreast = SelectedRows::abreast(lines, 1, tileNeurons);
+  unsigned abreast = SelectedRows::abreast(lines);
   int64_t ahead = selected.rowsAhead(lines, abreast, tileNeurons);
-  // One neuron alone has two sums, so that additions needn't wait.
-  unsigned chains = abreast == 1 ? 2 : 1;
   for (unsigned first = 0; first != tileNeurons; first += abreast) {
     auto neurons = ArrayRef(tile.neurons).slice(first, abreast);
     auto next = ArrayRef(tile.neurons).slice(first + ahead, abreast);
     Sums parts = selected.read(
         b, neurons, isFirst ? next : ArrayRef<Value>(), lines,
-        Sums(rows.count * abreast * chains, b.splat(0.0f, target.f32Lanes())),
+        Sums(rows.count * abreast, b.splat(0.0f, target.f32Lanes())),
         [&](Value line, unsigned count, ValueRange carried) {
           return accumulate(neurons, rows, line, count, Sums(carried),
                             /*isLast=*/false);
@@ -123,18 +121,15 @@ void SelectedProductLowering::emitBlock(const Tile &tile, Rows rows,
       parts = accumulate(neurons, rows, b.index(lines), 1, parts,
                          /*isLast=*/true);
     for (unsigned i = 0, e = rows.count * abreast; i != e; ++i)
-      sums[i / abreast * tileNeurons + first + i % abreast] =
-          chains == 1 ? parts[i]
-                      : arith::AddFOp::create(b, parts[2 * i], parts[2 * i + 1])
-                            .getResult();
+      sums[i / abreast * tileNeurons + first + i % abreast] = parts[i];
   }
   for (unsigned r = 0; r != rows.count; ++r)
     emitEpilogue(tile, b.add(rows.first, r),
                  addAcross(ArrayRef(sums).slice(r * tileNeurons, tileNeurons)));
 }
 
-/// sums += x[rows, lines] * w[neurons, lines], neuron by neuron, in turns into
-/// as many sums as each has; of the last line what x has.
+/// sums += x[rows, lines] * w[neurons, lines], neuron by neuron; of the last
+/// line what x has.
 SelectedProductLowering::Sums
 SelectedProductLowering::accumulate(ArrayRef<Value> neurons, Rows rows,
                                     Value line, unsigned lines, Sums sums,
@@ -153,13 +148,12 @@ SelectedProductLowering::accumulate(ArrayRef<Value> neurons, Rows rows,
     for (unsigned r = 0; r != rows.count; ++r)
       x.back().push_back(loadX(b.add(rows.first, r), column, mask));
   }
-  size_t chains = sums.size() / (rows.count * neurons.size());
   for (auto [n, neuron] : llvm::enumerate(neurons))
     for (auto [i, column] : llvm::enumerate(columns)) {
       Value weight = byPairs ? selected.load(b, neuron, column, width)
                              : selected.loadAsF32(b, neuron, column, width);
       for (unsigned r = 0; r != rows.count; ++r) {
-        Value &sum = sums[(r * neurons.size() + n) * chains + i % chains];
+        Value &sum = sums[r * neurons.size() + n];
         sum = multiplyAdd(x[i][r], weight, sum);
       }
     }

@@ -10,9 +10,10 @@ using namespace sparse_opt;
 
 constexpr int64_t lineBits = 512;
 
-/// Of a row, before it is the next one's turn: hardware follows eight rows
-/// better by 256 bytes than by 64.
-constexpr int64_t linesAStep = 4;
+/// Of each row, before it is the next one's turn: rows together have eight.
+static int64_t linesAStep(int64_t abreast) {
+  return std::max<int64_t>(1, 8 / abreast);
+}
 
 static Value loadIndex(Emitter &b, Value memref, ValueRange indices) {
   Value number = memref::LoadOp::create(b, memref, indices);
@@ -21,7 +22,7 @@ static Value loadIndex(Emitter &b, Value memref, ValueRange indices) {
 
 SelectedRows::SelectedRows(Emitter &b, const TargetInfo &target, Value weight,
                            Value list, Value counted)
-    : weight(weight), list(list), ahead(target.selectedLines / linesAStep) {
+    : weight(weight), list(list), ahead(target.selectedLines) {
   group =
       kernel::neuronsInAGroup(cast<ShapedType>(list.getType()),
                               cast<ShapedType>(weight.getType()).getDimSize(0));
@@ -108,41 +109,41 @@ Value SelectedRows::load(Emitter &b, Value neuron, Value column,
 
 int64_t SelectedRows::rowsAhead(int64_t lines, unsigned abreast,
                                 int64_t most) const {
-  int64_t distance = ahead / abreast;
-  if (lines == 0 || distance < lines / linesAStep)
+  if (lines == 0 || ahead / abreast < lines)
     return abreast;
   // As many lines under way however many rows are read at a time.
-  int64_t rows = llvm::divideCeil(ahead * linesAStep / 2, lines);
+  int64_t rows = llvm::divideCeil(ahead / 2, lines);
   return std::clamp<int64_t>(rows, abreast, most);
 }
 
 SmallVector<Value> SelectedRows::read(Emitter &b, ValueRange neurons,
                                       ValueRange next, int64_t lines,
                                       ValueRange first, Body body) const {
-  int64_t steps = lines / linesAStep, rest = lines % linesAStep;
+  int64_t rows = neurons.size(), step = linesAStep(rows);
+  int64_t steps = lines / step, rest = lines % step;
   int64_t distance =
-      next.empty() ? 0 : std::min<int64_t>(steps, ahead / neurons.size());
+      next.empty() ? 0 : std::min<int64_t>(steps, ahead / step / rows);
   Value zero = b.index(0), turn = b.index(steps - distance);
-  auto fetch = [&](ValueRange rows, Value step, int64_t count) {
+  auto fetch = [&](ValueRange rows, Value number, int64_t count) {
     for (Value row : rows)
       for (int64_t i = 0; i != count; ++i) {
-        Value line = b.add(b.mul(step, linesAStep), i);
+        Value line = b.add(b.mul(number, step), i);
         b.prefetch(weight, {row, b.mul(line, this->line())});
       }
   };
-  auto emit = [&](Value step, int64_t count, ValueRange carried) {
-    return body(b.mul(step, linesAStep), count, carried);
+  auto emit = [&](Value number, int64_t count, ValueRange carried) {
+    return body(b.mul(number, step), count, carried);
   };
   SmallVector<Value> carried =
       b.carry(zero, turn, first, [&](Value i, ValueRange carried) {
         if (distance)
-          fetch(neurons, b.add(i, distance), linesAStep);
-        return emit(i, linesAStep, carried);
+          fetch(neurons, b.add(i, distance), step);
+        return emit(i, step, carried);
       });
   carried =
       b.carry(turn, b.index(steps), carried, [&](Value i, ValueRange carried) {
-        fetch(next, b.sub(i, turn), linesAStep);
-        return emit(i, linesAStep, carried);
+        fetch(next, b.sub(i, turn), step);
+        return emit(i, step, carried);
       });
   if (rest) {
     // Rows so short that the next ones are fetched from end to end.

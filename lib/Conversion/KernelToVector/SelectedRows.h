@@ -39,11 +39,9 @@ public:
   mlir::Value load(Emitter &b, mlir::Value neuron, mlir::Value column,
                    unsigned lanes) const;
 
-  /// How many rows of `lines` to read side by side: `few` of short ones, which
-  /// end before streams of them are found, `many` of long ones.
-  static unsigned abreast(int64_t lines, unsigned few, unsigned many) {
-    return lines > longLines ? many : few;
-  }
+  /// How many rows of `lines` to read side by side: fewer of short ones, which
+  /// end before streams of them are found. Divides 8.
+  static unsigned abreast(int64_t lines) { return lines > longLines ? 8 : 4; }
   /// Which row after another should be fetched while that is read, `abreast` at
   /// a time, where rows of `lines` are so short that the next one is too near;
   /// at most `most`.
@@ -63,7 +61,7 @@ private:
   static constexpr int64_t longLines = 64;
 
   mlir::Value weight, list, count, entries;
-  int64_t group, ahead;
+  int64_t group, ahead; ///< lines under way
 };
 
 } // namespace sparse_opt

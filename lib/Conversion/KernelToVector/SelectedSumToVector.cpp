@@ -142,8 +142,7 @@ void SelectedSumLowering::emitBatch(Value part, Emitter::Part rows, Value first,
 void SelectedSumLowering::emitBlock(const Block &block, const Batch &batch,
                                     bool isFirst) {
   Value zero = b.zero(b.getF32Type()), last = b.sub(batch.end, b.index(1));
-  // Of two rows sums are loaded and stored half as often as of one.
-  unsigned abreast = SelectedRows::abreast(lines, 2, batchNeurons);
+  unsigned abreast = SelectedRows::abreast(lines);
   int64_t ahead = selected.rowsAhead(lines, abreast, batchNeurons);
   for (unsigned first = 0; first != batchNeurons; first += abreast) {
     SmallVector<Value> values, next; // values: neuron by neuron
