@@ -39,6 +39,7 @@ struct Line {
   std::optional<FfnForm> form; ///< of ours
   double density;              ///< of each row
   Runner *runner;
+  bool isWhole = false;             ///< all neurons, by the guard's kernels
   std::vector<double> times = {};   ///< nanoseconds
   std::vector<double> bytes = {};   ///< of weights that the selections want
   std::vector<double> touched = {}; ///< share of the neurons
@@ -68,6 +69,7 @@ private:
   double bytesOf(FfnForm form, double share) const;
   void print(ArrayRef<Line> lines, unsigned threads, StringRef target,
              double bandwidth);
+  void printCrossover(ArrayRef<Line> lines, FfnForm form, unsigned threads);
 };
 } // namespace
 
@@ -192,6 +194,10 @@ Error FfnBench::runOnce(Line &line) {
     inputs.push_back(drawMask(line.density, share));
   if (line.form) {
     line.runner->instance->bind(inputs);
+    if (*line.form != FfnForm::Dense)
+      if (Error error = line.runner->instance->setKnob(
+              ffnCrossoverKnob.str(), line.isWhole ? -1.0 : 1.0))
+        return error;
     line.bytes.push_back(bytesOf(*line.form, share));
     line.touched.push_back(share);
   } else {
@@ -217,14 +223,22 @@ Error FfnBench::measure(unsigned threads, const ReadBuffer &buffer) {
   if (Error error = checkAnswers(runners))
     return error;
 
-  // Turns: each density of the others behind the dense form.
+  // Turns: each density of the others behind the dense form, and what they do
+  // where the guard finds the density too high.
   std::vector<Line> dense, peers;
   dense.push_back({"dense", FfnForm::Dense, 1, runners.front().get()});
-  std::vector<std::vector<Line>> turns(options.densities.size());
-  for (auto [turn, density] : zip_equal(turns, options.densities))
-    for (size_t i = 1; i < models.size(); ++i)
-      turn.push_back(
-          {runners[i]->name, models[i].first, density, runners[i].get()});
+  std::vector<std::vector<Line>> turns(options.densities.size() + 1);
+  for (size_t i = 1; i < models.size(); ++i) {
+    Line line{runners[i]->name, models[i].first, 1, runners[i].get()};
+    for (auto [turn, density] : zip(turns, options.densities)) {
+      line.density = density;
+      turn.push_back(line);
+    }
+    line.name += ", guarded";
+    line.density = 1;
+    line.isWhole = true;
+    turns.back().push_back(line);
+  }
   for (size_t i = models.size(); i < runners.size(); ++i)
     peers.push_back({runners[i]->name, std::nullopt, 1, runners[i].get()});
   std::vector<double> bandwidth;
@@ -266,6 +280,8 @@ Error FfnBench::measure(unsigned threads, const ReadBuffer &buffer) {
   progress.clear();
   print(all, threads, runners.front()->instance->getTarget(),
         medianOf(bandwidth));
+  for (FfnForm form : options.forms)
+    printCrossover(all, form, threads);
   return Error::success();
 }
 
@@ -275,7 +291,7 @@ void FfnBench::print(ArrayRef<Line> lines, unsigned threads, StringRef target,
          << options.shape.str() << ", rows: " << options.rows
          << ", threads: " << threads << ", " << target
          << ", memory: " << format("%.1f GB/s\n", bandwidth * 1e-9)
-         << format("%-16s %7s %10s %10s %8s %8s %8s %8s %9s\n", "neurons",
+         << format("%-20s %7s %10s %10s %8s %8s %8s %8s %9s\n", "neurons",
                    "density", "median ms", "best ms", "MB", "GB/s", "of read",
                    "x dense", "by bytes");
   double dense = medianOf(lines.front().times),
@@ -292,7 +308,7 @@ void FfnBench::print(ArrayRef<Line> lines, unsigned threads, StringRef target,
                      {"runs", line.times.size()},
                      {"of_dense", dense / time},
                      {"bandwidth_gbs", bandwidth * 1e-9}};
-    outs() << left_justify(line.name, 16)
+    outs() << left_justify(line.name, 20)
            << format(" %6.1f%% %10.3f %10.3f", 100 * line.density, time * 1e-6,
                      best * 1e-6);
     if (line.form) {
@@ -312,6 +328,41 @@ void FfnBench::print(ArrayRef<Line> lines, unsigned threads, StringRef target,
     rows.push_back(std::move(row));
   }
   outs().flush();
+}
+
+/// The density from which on dense kernels are faster, on the line through the
+/// least and the largest density; 1 when they never are.
+static double crossoverOf(ArrayRef<Line> skipping, double whole) {
+  auto [least, most] = std::minmax_element(
+      skipping.begin(), skipping.end(),
+      [](const Line &a, const Line &b) { return a.density < b.density; });
+  double low = medianOf(least->times), high = medianOf(most->times);
+  if (high <= low)
+    return 1;
+  double part = (whole - low) / (high - low);
+  return std::clamp(least->density + part * (most->density - least->density),
+                    0.0, 1.0);
+}
+
+void FfnBench::printCrossover(ArrayRef<Line> lines, FfnForm form,
+                              unsigned threads) {
+  SmallVector<Line> skipping;
+  const Line *whole = nullptr;
+  for (const Line &line : lines)
+    if (line.form == form && line.isWhole)
+      whole = &line;
+    else if (line.form == form)
+      skipping.push_back(line);
+  if (skipping.size() < 2)
+    return; // one density is no line
+  double crossover = crossoverOf(skipping, medianOf(whole->times));
+  outs() << nameOf(form)
+         << format(": dense kernels are faster from %.0f%% on\n",
+                   100 * crossover);
+  outs().flush();
+  rows.push_back(json::Object{{"name", (nameOf(form) + ", crossover").str()},
+                              {"threads", threads},
+                              {"density", crossover}});
 }
 
 Expected<json::Object> FfnBench::run() {

@@ -182,10 +182,13 @@ static void selectNeurons(ffn::BlockOp block, FfnForm form) {
       ffn::SelectionType::get(builder.getContext(), neurons, /*group=*/1,
                               /*tile=*/1),
       ffn::Rule::Given, func.getArguments().back(), none, none, none, none);
+  auto crossover = ffn::KnobOp::create(builder, loc, builder.getF32Type(),
+                                       builder.getStringAttr(ffnCrossoverKnob),
+                                       builder.getF32FloatAttr(1));
   auto correct = ffn::CorrectOp::create(
       builder, loc, block.getY().getType(), block.getActivation(), block.getX(),
       selection, known, none, block.getGate(), none, block.getUp(), none,
-      block.getDown(), none, /*all_above=*/none, block.getUpActivationAttr(),
+      block.getDown(), none, crossover, block.getUpActivationAttr(),
       block.getBlockNameAttr(), /*density_band=*/nullptr);
   block.replaceAllUsesWith(correct.getResult());
   block.erase();

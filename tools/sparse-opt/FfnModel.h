@@ -30,6 +30,10 @@ struct FfnShape {
 enum class FfnForm { Dense, Given, GateFirst };
 llvm::StringRef nameOf(FfnForm form); ///< as --selection spells it
 
+/// Above this share of the neurons dense kernels compute all of them; 1, unless
+/// it is set, so that they never do.
+constexpr llvm::StringLiteral ffnCrossoverKnob = "crossover";
+
 /// Writes ffn.onnx and its weights into `folder`: input x of rows x d floats,
 /// output y.
 llvm::Error writeFfnModel(const FfnShape &shape, const std::string &folder);
