@@ -170,7 +170,8 @@ Error ModelPair::build(mlir::ModuleOp denseModule,
 }
 
 /// Inputs without their batch dimension get one of 1. With `rows` the first
-/// tokens alone: what has a sequence's length has that many.
+/// tokens alone: what has a sequence's length has that many, where the model
+/// leaves it open.
 std::vector<NpyArray> ModelPair::inputsOf(const SampledSequence &sequence,
                                           int64_t rows) const {
   int64_t length = 0;
@@ -178,6 +179,7 @@ std::vector<NpyArray> ModelPair::inputsOf(const SampledSequence &sequence,
     if (input.shape.size() == 1)
       length = std::max(length, input.shape[0]);
   std::vector<NpyArray> arrays;
+  auto infos = dense.getFile().getInputs();
   for (auto [input, declared] : zip_equal(sequence.inputs, inputs)) {
     NpyArray array;
     array.name = declared.name;
@@ -185,7 +187,12 @@ std::vector<NpyArray> ModelPair::inputsOf(const SampledSequence &sequence,
     array.shape = {1};
     append_range(array.shape, input.shape);
     array.data = input.data;
-    if (rows && length && array.shape.size() == 2 && array.shape[1] == length) {
+    const auto *info = llvm::find_if(
+        infos, [&name = declared.name](const sparse_opt_tensor_info &it) {
+          return name == it.name;
+        });
+    bool isOpen = info != infos.end() && info->rank == 2 && info->dims[1] < 0;
+    if (rows && length && isOpen && array.shape[1] == length) {
       array.data.resize(array.data.size() / length * rows);
       array.shape[1] = rows;
     }
