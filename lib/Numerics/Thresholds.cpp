@@ -36,15 +36,21 @@ static std::vector<double> rowNorms(const Matrix &rows) {
 }
 
 Skipping::Skipping(const BlockWeights &block, Neurons neurons,
-                   const ScoreRule &rule, const MatrixRef &residual)
+                   const ScoreRule &rule, const MatrixRef &residual,
+                   RowFunction norm)
     : block(block), scores(scoresOf(neurons, rule)),
       excess(excessOf(neurons, rule.minus, /*times=*/true)),
-      sorted(scores.data(), scores.data() + scores.size()) {
+      sorted(scores.data(), scores.data() + scores.size()),
+      norm(std::move(norm)) {
   assert(scores.size() && "no rows");
   Matrix y = outputs(block, excessOf(neurons, Vector(), /*times=*/true));
   norms = rowNorms(y);
-  if (residual.size())
-    residualNorms = rowNorms(y + residual);
+  if (residual.size()) {
+    y += residual;
+    residualNorms = rowNorms(y);
+  }
+  if (this->norm)
+    sums = std::move(y);
   if (isFinite()) // else they have no order
     std::sort(sorted.begin(), sorted.end());
 }
@@ -82,7 +88,7 @@ static double ratio(double error, double norm) {
 }
 
 double Skipping::cettAt(float threshold, long rows,
-                        std::vector<double> *errors) const {
+                        const Observer &observer) const {
   constexpr long tile = 128; // rows at a time
   double sum = 0;
   for (long begin = 0; begin < rows; begin += tile) {
@@ -93,24 +99,42 @@ double Skipping::cettAt(float threshold, long rows,
     std::vector<double> found = rowNorms(error);
     for (long row = 0; row < count; ++row)
       sum += ratio(found[row], norms[begin + row]);
-    if (errors)
-      errors->insert(errors->end(), found.begin(), found.end());
+    if (observer)
+      observer(begin, error, found);
   }
   return sum / double(rows);
 }
 
 SkipEffect Skipping::at(float threshold) const {
-  std::vector<double> errors;
   SkipEffect effect;
   effect.density = densityAt(threshold);
-  effect.cett = cettAt(threshold, scores.rows(), &errors);
-  if (!residualNorms.empty()) {
-    double sum = 0;
-    for (size_t row = 0; row < errors.size(); ++row)
-      sum += ratio(errors[row], residualNorms[row]);
-    effect.withResidual = sum / double(errors.size());
-  }
+  double withResidual = 0, afterNorm = 0, rows = double(scores.rows());
+  effect.cett = cettAt(
+      threshold, scores.rows(),
+      [&](long begin, const Matrix &errors, const std::vector<double> &found) {
+        for (size_t row = 0; !residualNorms.empty() && row < found.size();
+             ++row)
+          withResidual += ratio(found[row], residualNorms[begin + row]) / rows;
+        if (norm)
+          afterNorm += normedError(begin, errors) / rows;
+      });
+  if (!residualNorms.empty())
+    effect.withResidual = withResidual;
+  if (norm && std::isfinite(afterNorm))
+    effect.afterNorm = afterNorm;
   return effect;
+}
+
+/// The sum over rows of the relative error behind `norm`.
+double Skipping::normedError(long begin, const Matrix &errors) const {
+  auto exact = sums.middleRows(begin, errors.rows());
+  Matrix wanted = norm(exact), got = norm(exact - errors);
+  std::vector<double> wantedNorms = rowNorms(wanted),
+                      errorNorms = rowNorms(got - wanted);
+  double sum = 0;
+  for (size_t row = 0; row < wantedNorms.size(); ++row)
+    sum += ratio(errorNorms[row], wantedNorms[row]);
+  return sum;
 }
 
 float Skipping::thresholdForDensity(double density) const {
@@ -120,9 +144,8 @@ float Skipping::thresholdForDensity(double density) const {
   return kept >= sorted.size() ? 0 : sorted[sorted.size() - 1 - kept];
 }
 
-float Skipping::thresholdForCett(double cett, long rows) const {
+float Skipping::thresholdForCett(double cett, long rows, int steps) const {
   rows = std::min<long>(rows, scores.rows());
-  constexpr int steps = 4096;
   auto thresholdAt = [&](int step) { // of a density that falls with `step`
     return thresholdForDensity(1 - double(step) / steps);
   };

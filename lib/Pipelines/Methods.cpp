@@ -122,6 +122,8 @@ std::string MethodChoice::str() const {
 //===----------------------------------------------------------------------===//
 
 static llvm::json::Value toJson(Attribute attr) {
+  if (isa<UnitAttr>(attr)) // known to be unknown
+    return nullptr;
   if (auto text = dyn_cast<StringAttr>(attr))
     return llvm::json::fixUTF8(text.getValue());
   if (auto integer = dyn_cast<IntegerAttr>(attr))
@@ -159,5 +161,9 @@ std::string sparse_opt::methodText(const llvm::json::Object &entry) {
     text += llvm::formatv("; CETT held out {0:f4}", *cett).str();
   if (auto error = entry.getNumber("held_out_error_with_residual"))
     text += llvm::formatv(", {0:f4} with the residual", *error).str();
+  if (auto error = entry.getNumber("held_out_error_after_norm"))
+    text += llvm::formatv(", {0:f4} after the norm", *error).str();
+  else if (auto reason = entry.getString("no_norm"))
+    text += (", - after the norm: " + *reason).str();
   return text;
 }

@@ -149,10 +149,8 @@ static Value skipOf(Value y, NodeOp user) {
   return other != y && other.getType() == y.getType() ? other : nullptr;
 }
 
-/// The sum of all that is added to `y` before something else reads it
-/// (attention in parallel adds twice). Null when nothing is.
-static Value findResidual(Value y) {
-  Value sum;
+ResidualStream sparse_opt::followResidual(Value y) {
+  ResidualStream stream;
   while (y.hasOneUse()) {
     auto user = dyn_cast<NodeOp>(*y.user_begin());
     if (!user)
@@ -161,19 +159,34 @@ static Value findResidual(Value y) {
     Value added = isCopy ? nullptr : addedTo(y, user);
     Value skip = isCopy || added ? nullptr : skipOf(y, user);
     if (Value other = added ? added : skip) {
-      OpBuilder builder(user);
-      if (sum && sum.getType() != other.getType())
-        return nullptr;
-      sum = sum ? NodeOp::create(builder, user.getLoc(), other.getType(), "Add",
-                                 StringAttr(), 14, ValueRange{sum, other},
-                                 builder.getDictionaryAttr({}), ArrayAttr(), 0)
-                      .getResult(0)
-                : other;
+      stream.isUniform &=
+          stream.added.empty() || stream.added[0].getType() == other.getType();
+      stream.added.push_back(other);
     }
+    if (skip)
+      stream.skip = user;
     if (!isCopy && !added)
       break;
     y = user.getResult(0);
   }
+  stream.sum = y;
+  return stream;
+}
+
+/// What is added to `y` as one value, made before the last of it is used. Null
+/// when nothing is.
+static Value findResidual(Value y) {
+  ResidualStream stream = followResidual(y);
+  if (stream.added.empty() || !stream.isUniform)
+    return nullptr;
+  Operation *last = stream.skip ? stream.skip : stream.sum.getDefiningOp();
+  Value sum = stream.added.front();
+  OpBuilder builder(last);
+  for (Value other : ArrayRef(stream.added).drop_front())
+    sum = NodeOp::create(builder, last->getLoc(), other.getType(), "Add",
+                         StringAttr(), 14, ValueRange{sum, other},
+                         builder.getDictionaryAttr({}), ArrayAttr(), 0)
+              .getResult(0);
   return sum;
 }
 

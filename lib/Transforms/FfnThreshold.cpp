@@ -33,11 +33,13 @@ static constexpr ThresholdRule rules[] = {
     {"scap", false, false, false, true, false},
 };
 
-static constexpr std::pair<StringLiteral, Centre> centres[] = {
-    {"none", Centre::None},
-    {"median", Centre::Median},
-    {"mode", Centre::Mode},
-    {"mean", Centre::Mean}};
+static constexpr NamedCentre centres[] = {{"none", Centre::None},
+                                          {"median", Centre::Median},
+                                          {"mode", Centre::Mode},
+                                          {"mean", Centre::Mean}};
+
+ArrayRef<ThresholdRule> sparse_opt::thresholdRules() { return rules; }
+ArrayRef<NamedCentre> sparse_opt::thresholdCentres() { return centres; }
 
 //===----------------------------------------------------------------------===//
 // Neurons that were never active
@@ -292,6 +294,14 @@ void FfnThreshold::record(const PlannedBlock &it,
     set("held_out_cett", plan.heldOut->cett);
     if (plan.heldOut->withResidual)
       set("held_out_error_with_residual", *plan.heldOut->withResidual);
+    if (!plan.norm.empty())
+      entry.set("norm", builder.getStringAttr(plan.norm));
+    if (plan.heldOut->afterNorm) {
+      set("held_out_error_after_norm", *plan.heldOut->afterNorm);
+    } else {
+      entry.set("held_out_error_after_norm", builder.getUnitAttr());
+      entry.set("no_norm", builder.getStringAttr(plan.whyNoNorm));
+    }
     SmallVector<Attribute> settings;
     for (const auto &[threshold, effect] : plan.settings) {
       NamedAttrList setting;

@@ -78,12 +78,13 @@ const char *sparse_opt::whyNotPlanned(ffn::BlockOp block) {
 
 /// Rows of x, and of the residual if there is one. A sample is in the order of
 /// hashes, so its first rows are as good as any.
-static std::pair<Matrix, Matrix> rowsOf(const RowSample &sample,
-                                        const CalibratedBlock &block) {
+static std::pair<Matrix, Matrix>
+rowsOf(const RowSample &sample, const CalibratedBlock &block, size_t mostRows) {
   // Bounds what Skipping holds: 40 MB, unless 256 rows take more.
   constexpr int64_t mostValues = 1 << 21;
-  size_t rows = std::min<size_t>(sample.size(),
-                                 std::max<int64_t>(256, mostValues / block.h));
+  size_t rows = std::min<size_t>(
+      {sample.size(), size_t(std::max<int64_t>(256, mostValues / block.h)),
+       mostRows});
   auto columns = [&](int64_t begin, int64_t count) -> Matrix {
     std::vector<float> all = sample.columnsOf(begin, count);
     return MatrixView(all.data(), rows, count);
@@ -112,19 +113,88 @@ static Vector rmsOfUp(const CalibrationProfile &profile, size_t index,
   return rms;
 }
 
-static ScoreRule scoreRule(const ThresholdOptions &options,
-                           const BlockWeights &block, const Neurons &neurons,
-                           const Vector &upRms) {
+struct BlockStudy::Data {
+  Data(NamedBlock block, const CalibrationProfile &profile, size_t index,
+       ArrayRef<size_t> neurons, size_t mostRows)
+      : floats(block.op), norm(findFollowingNorm(block.op)), profile(profile),
+        index(index), neurons(neurons) {
+    auto take = [&](Rows &rows, const RowSample &sample) {
+      Matrix x;
+      std::tie(x, rows.residual) =
+          rowsOf(sample, profile.blocks[index], mostRows);
+      rows.count = x.rows();
+      if (rows.count)
+        rows.neurons = evaluate(floats.weights, x);
+    };
+    take(fit, profile.rows[index].fit);
+    take(heldOut, profile.rows[index].heldOut);
+  }
+
+  struct Rows {
+    size_t count = 0;
+    Neurons neurons;
+    Matrix residual;
+  };
+  Skipping skipping(const Rows &rows, const ScoreRule &scores) const {
+    return Skipping(floats.weights, rows.neurons, scores, rows.residual,
+                    norm.apply);
+  }
+
+  BlockFloats floats;
+  FollowingNorm norm;
+  const CalibrationProfile &profile;
+  size_t index;
+  ArrayRef<size_t> neurons;
+  Rows fit, heldOut;
+  llvm::DenseMap<int, Vector> centres;
+};
+
+BlockStudy::BlockStudy(NamedBlock block, const CalibrationProfile &profile,
+                       size_t index, ArrayRef<size_t> neurons, size_t mostRows)
+    : data(std::make_unique<Data>(block, profile, index, neurons, mostRows)) {}
+
+BlockStudy::~BlockStudy() = default;
+
+const BlockWeights &BlockStudy::weights() const { return data->floats.weights; }
+const FollowingNorm &BlockStudy::norm() const { return data->norm; }
+size_t BlockStudy::rows() const { return data->fit.count; }
+size_t BlockStudy::heldOutRows() const { return data->heldOut.count; }
+
+Skipping BlockStudy::onFitRows(const ScoreRule &scores, size_t mostRows) const {
+  if (mostRows >= data->fit.count)
+    return data->skipping(data->fit, scores);
+  auto first = [&](const Matrix &all) -> Matrix {
+    return all.topRows(std::min<long>(all.rows(), mostRows));
+  };
+  const Neurons &neurons = data->fit.neurons;
+  return data->skipping({mostRows,
+                         {first(neurons.act), first(neurons.up)},
+                         first(data->fit.residual)},
+                        scores);
+}
+
+Skipping BlockStudy::onHeldOutRows(const ScoreRule &scores) const {
+  return data->skipping(data->heldOut, scores);
+}
+
+ScoreRule BlockStudy::scoresOf(const ThresholdRule &rule, Centre centre) {
+  const Neurons &neurons = data->fit.neurons;
   ScoreRule scores;
-  if (options.centre != Centre::None)
-    scores.minus = centresOf(neurons.act, options.centre);
-  scores.timesUp = options.rule->timesUp && block.gated();
-  if (options.rule->timesNorm)
-    scores.weight = downNorms(block);
-  if (options.rule->timesUpRms)
-    scores.weight = scores.weight.size()
-                        ? Vector(scores.weight.cwiseProduct(upRms))
-                        : upRms;
+  if (centre != Centre::None) {
+    Vector &centres = data->centres[int(centre)];
+    if (!centres.size())
+      centres = centresOf(neurons.act, centre);
+    scores.minus = centres;
+  }
+  scores.timesUp = rule.timesUp && weights().gated();
+  if (rule.timesNorm)
+    scores.weight = downNorms(weights());
+  if (rule.timesUpRms) {
+    Vector rms = rmsOfUp(data->profile, data->index, data->neurons, weights(),
+                         neurons.up);
+    scores.weight =
+        scores.weight.size() ? Vector(scores.weight.cwiseProduct(rms)) : rms;
+  }
   return scores;
 }
 
@@ -193,17 +263,14 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
                                         size_t index, ArrayRef<size_t> neurons,
                                         const ThresholdOptions &options) {
   ThresholdPlan plan;
-  BlockFloats floats(block.op);
-  const BlockWeights &weights = floats.weights;
+  BlockStudy study(block, profile, index, neurons);
+  plan.norm = study.norm().name;
+  plan.whyNoNorm = study.norm().whyNot;
+  plan.rows = study.rows();
+  plan.heldOutRows = study.heldOutRows();
+  plan.scores = study.scoresOf(*options.rule, options.centre);
   {
-    auto [x, residual] = rowsOf(profile.rows[index].fit, profile.blocks[index]);
-    plan.rows = x.rows();
-    Neurons found = evaluate(weights, x);
-    Vector rms = options.rule->timesUpRms
-                     ? rmsOfUp(profile, index, neurons, weights, found.up)
-                     : Vector();
-    plan.scores = scoreRule(options, weights, found, rms);
-    Skipping skipping(weights, std::move(found), plan.scores, residual);
+    Skipping skipping = study.onFitRows(plan.scores);
     if (!skipping.isFinite()) {
       plan.error = "gives NaN or infinity on the profile's rows";
       return plan;
@@ -220,12 +287,11 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
     for (double density : {0.1, 0.2, 0.3, 0.5, 0.7})
       plan.settings.push_back({skipping.thresholdForDensity(density), {}});
   }
-  auto [x, residual] =
-      rowsOf(profile.rows[index].heldOut, profile.blocks[index]);
-  plan.heldOutRows = x.rows();
   if (plan.heldOutRows) {
-    Skipping skipping(weights, evaluate(weights, x), plan.scores, residual);
+    Skipping skipping = study.onHeldOutRows(plan.scores);
     plan.heldOut = skipping.at(plan.threshold);
+    if (plan.whyNoNorm.empty() && !plan.heldOut->afterNorm)
+      plan.whyNoNorm = "it gives NaN or infinity on the profile's rows";
     for (auto &[threshold, effect] : plan.settings)
       effect = skipping.at(threshold);
   }
@@ -233,7 +299,7 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
     plan.warning = llvm::formatv("CETT is {0:f4} on held-out rows, where "
                                  "{1} was asked for",
                                  plan.heldOut->cett, options.target);
-  plan.fold = foldConstant(weights, plan.scores.minus);
+  plan.fold = foldConstant(study.weights(), plan.scores.minus);
   plan.scores.minus = inOrder(plan.scores.minus, plan.order);
   plan.scores.weight = inOrder(plan.scores.weight, plan.order);
   return plan;

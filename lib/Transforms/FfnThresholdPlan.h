@@ -6,6 +6,7 @@
 #ifndef SPARSE_OPT_LIB_TRANSFORMS_FFNTHRESHOLDPLAN_H
 #define SPARSE_OPT_LIB_TRANSFORMS_FFNTHRESHOLDPLAN_H
 #include "FfnMethods.h"
+#include "FollowingNorm.h"
 #include "sparse-opt/Numerics/Thresholds.h"
 
 namespace sparse_opt {
@@ -40,12 +41,46 @@ struct ThresholdPlan {
   numerics::SkipEffect fit;
   std::optional<numerics::SkipEffect> heldOut;
   size_t rows = 0, heldOutRows = 0;
+  /// Of the norm that errors go through next; or why there is none.
+  std::string norm, whyNoNorm;
   /// Least and largest density to expect of other text of this kind.
   std::pair<double, double> band;
   /// Other thresholds and what they do on held-out rows.
   std::vector<std::pair<float, numerics::SkipEffect>> settings;
   /// Those that keep 1 / 20, 2 / 20, ... of the neurons, all but all of them.
   std::vector<float> thresholds;
+};
+
+/// The table of rules, and centres by their names.
+llvm::ArrayRef<ThresholdRule> thresholdRules();
+using NamedCentre = std::pair<llvm::StringLiteral, numerics::Centre>;
+llvm::ArrayRef<NamedCentre> thresholdCentres();
+
+/// What a block's neurons do on the profile's rows, computed once for all
+/// rules and centres. Constants and weights of the block stay in place.
+class BlockStudy {
+public:
+  /// `neurons` are the places in the profile of those the block still has. Of
+  /// either rows no more than `mostRows`.
+  BlockStudy(NamedBlock block, const CalibrationProfile &profile, size_t index,
+             llvm::ArrayRef<size_t> neurons, size_t mostRows = SIZE_MAX);
+  ~BlockStudy();
+
+  const numerics::BlockWeights &weights() const;
+  const FollowingNorm &norm() const;
+  size_t rows() const;
+  size_t heldOutRows() const;
+  numerics::ScoreRule scoresOf(const ThresholdRule &rule,
+                               numerics::Centre centre);
+  /// Rows that fits may see (the first `mostRows`), and others, of which there
+  /// must be some. They end before the study does.
+  numerics::Skipping onFitRows(const numerics::ScoreRule &scores,
+                               size_t mostRows = SIZE_MAX) const;
+  numerics::Skipping onHeldOutRows(const numerics::ScoreRule &scores) const;
+
+private:
+  struct Data;
+  std::unique_ptr<Data> data;
 };
 
 /// Null if the block's weights can be planned with, else why not.

@@ -8,7 +8,7 @@
 // The published ones have no constant: the down bias alone is added.
 // RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=cats target-density=0.3" 2>%t/remark | FileCheck %s --check-prefixes=REPORT,CATS
 // RUN: FileCheck %s --check-prefix=DEAD < %t/remark
-// REPORT: ffn.methods = [{block = "/mlp/down", centre = "none", cett = 0.{{[0-9]+}} : f64, dead = 1 : i64, density = 0.{{29|30}}{{[0-9]+}} : f64, held_out_cett = 0.{{[0-9]+}} : f64, held_out_density = 0.{{[0-9]+}} : f64, held_out_error_with_residual = 0.{{[0-9]+}} : f64, held_out_rows = {{[0-9]+}} : i64, method = "ffn-threshold", removed = 0 : i64, rows = {{[0-9]+}} : i64, rule = "cats", settings = [{cett = 0.{{[0-9]+}} : f64, density = 0.{{[0-9]+}} : f64, threshold = {{[0-9.]+}} : f64}, {
+// REPORT: ffn.methods = [{block = "/mlp/down", centre = "none", cett = 0.{{[0-9]+}} : f64, dead = 1 : i64, density = 0.{{29|30}}{{[0-9]+}} : f64, held_out_cett = 0.{{[0-9]+}} : f64, held_out_density = 0.{{[0-9]+}} : f64, held_out_error_after_norm, held_out_error_with_residual = 0.{{[0-9]+}} : f64, held_out_rows = {{[0-9]+}} : i64, method = "ffn-threshold", no_norm = "no norm with constant weights reads the sum", removed = 0 : i64, rows = {{[0-9]+}} : i64, rule = "cats", settings = [{cett = 0.{{[0-9]+}} : f64, density = 0.{{[0-9]+}} : f64, threshold = {{[0-9.]+}} : f64}, {
 // DEAD: ffn-threshold: 1 of 8 neurons of block '/mlp/down' were never active in calibration; remove-dead would cut them out
 // CATS: %[[G:.+]] = ffn.score exact <relu> %[[X:.+]](%[[GATE:.+]], %[[BIAS:.+]]) :
 // CATS-NEXT: %[[T:.+]] = ffn.knob "/mlp/down.threshold" = {{[0-9.e+-]+$}}

@@ -190,6 +190,32 @@ TEST(Numerics, CettByHand) {
   EXPECT_EQ(skipping.thresholdForCett(0.01), 1);
   EXPECT_EQ(skipping.thresholdForCett(1), 3);
   EXPECT_EQ(skipping.thresholdForCett(0), 0);
+  // In two steps of density there is only half, which costs too much.
+  EXPECT_EQ(skipping.thresholdForCett(0.01, 512, /*steps=*/2), 0);
+  EXPECT_FALSE(effect.afterNorm);
+}
+
+TEST(Numerics, ErrorsGoThroughWhatReadsTheSum) {
+  TestBlock block = byHand();
+  Matrix x(2, 3), residual(2, 1);
+  x << 1, 2, 3, 2, 2, 0; // y = 321 and 22
+  residual << 100, 0;
+  BlockWeights view = block.view();
+  auto square = [](const MatrixRef &sum) -> Matrix { return sum.cwiseAbs2(); };
+  Skipping added(view, evaluate(view, x), {}, residual, square);
+  double lost = (421.0 * 421 - 420.0 * 420) / (421.0 * 421);
+  EXPECT_NEAR(*added.at(1.5f).afterNorm, lost / 2, 1e-6);
+  EXPECT_EQ(*added.at(0).afterNorm, 0);
+  Skipping alone(view, evaluate(view, x), {}, Matrix(), square);
+  lost = (321.0 * 321 - 320.0 * 320) / (321.0 * 321);
+  EXPECT_NEAR(*alone.at(1.5f).afterNorm, lost / 2, 1e-6);
+  // 22 - 22 is 0, which this has no number for.
+  auto invert = [](const MatrixRef &sum) -> Matrix {
+    return sum.cwiseInverse();
+  };
+  Skipping inverted(view, evaluate(view, x), {}, Matrix(), invert);
+  EXPECT_TRUE(inverted.at(1.5f).afterNorm);
+  EXPECT_FALSE(inverted.at(2).afterNorm);
 }
 
 TEST(Numerics, WhatIsLostIsTheDifferenceToTheBlock) {

@@ -8,6 +8,7 @@
 #define SPARSE_OPT_NUMERICS_THRESHOLDS_H
 #include "sparse-opt/Numerics/BlockEvaluator.h"
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct ScoreRule {
 /// Rows x h.
 Matrix scoresOf(const Neurons &neurons, const ScoreRule &rule);
 
+/// Rows to as many rows.
+using RowFunction = std::function<Matrix(const MatrixRef &)>;
+
 /// What a threshold does on some rows.
 struct SkipEffect {
   double density = 0; ///< share of neurons kept
@@ -43,15 +47,20 @@ struct SkipEffect {
   double cett = 0;
   /// The same with norm(y + residual); nothing without a residual.
   std::optional<double> withResidual;
+  /// Mean over rows of norm(f(y - error + residual) - f(y + residual)) /
+  /// norm(f(y + residual)), where f is what the sum goes through next; nothing
+  /// without an f, or where that isn't finite.
+  std::optional<double> afterNorm;
 };
 
 /// One block on some rows, ready to be asked about thresholds. Takes
 /// 5 * rows * h floats.
 class Skipping {
 public:
-  /// `residual` is rows x out or empty: what is added behind the block.
+  /// `residual` is rows x out or empty: what is added behind the block. `norm`
+  /// may be null.
   Skipping(const BlockWeights &block, Neurons neurons, const ScoreRule &rule,
-           const MatrixRef &residual);
+           const MatrixRef &residual, RowFunction norm = nullptr);
 
   /// False when a row came out NaN or infinite.
   bool isFinite() const;
@@ -63,19 +72,25 @@ public:
   std::vector<uint64_t> keptAt(float threshold) const;
   /// The smallest threshold that keeps `density` or less; 0 where 0 does.
   float thresholdForDensity(double density) const;
-  /// The largest one of the scores with CETT at most `cett`, to a 4096th in
-  /// density; judged on the first `rows` rows. 0 when all others cost more.
-  float thresholdForCett(double cett, long rows = 512) const;
+  /// The largest one of the scores with CETT at most `cett`, to one of `steps`
+  /// in density; judged on the first `rows` rows. 0 when all others cost more.
+  float thresholdForCett(double cett, long rows = 512, int steps = 4096) const;
 
 private:
+  /// Shows errors of rows from `begin` on, and their norms.
+  using Observer = std::function<void(long begin, const Matrix &errors,
+                                      const std::vector<double> &norms)>;
   double cettAt(float threshold, long rows,
-                std::vector<double> *errors = nullptr) const;
+                const Observer &observer = nullptr) const;
+  double normedError(long begin, const Matrix &errors) const;
 
   const BlockWeights &block;
   Matrix scores;
   Matrix excess;             ///< (act - minus) * up: what a neuron adds
   std::vector<float> sorted; ///< scores, ascending
   std::vector<double> norms, residualNorms; ///< of y and y + residual
+  RowFunction norm;
+  Matrix sums; ///< y + residual; empty without a norm
 };
 
 /// A block's constants once they are folded: y = x folded + offset + what the

@@ -15,6 +15,17 @@ llvm::SmallVector<ffn::BlockOp> findBlocks(mlir::ModuleOp module);
 /// `block_name`, or "ffn.<index>" without one.
 std::string nameOfBlock(ffn::BlockOp block, size_t index);
 
+/// What is added to a block's result before anything else reads it (attention
+/// in parallel adds twice).
+struct ResidualStream {
+  llvm::SmallVector<mlir::Value, 1> added;
+  /// The sum; where `skip` adds the last one, what it adds it to.
+  mlir::Value sum;
+  mlir::Operation *skip = nullptr; ///< a norm that adds
+  bool isUniform = true;           ///< all that is added is of one type
+};
+ResidualStream followResidual(mlir::Value y);
+
 struct ExposeCounts {
   unsigned blocks = 0, residuals = 0, results = 0;
 };

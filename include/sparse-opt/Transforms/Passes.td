@@ -199,8 +199,10 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     there; `dead` and `removed`, numbers of neurons; and, where rows
     were held out, `held_out_rows`, `held_out_density`, `held_out_cett` (the
     block's error with nothing added), if a residual stream joins
-    `held_out_error_with_residual`, and `settings`: what else the knob could be
-    set to, with `threshold`, `density` and `cett` on held-out rows.
+    `held_out_error_with_residual`, behind the LayerNorm or RMSNorm that reads
+    the sum (`norm`, its node) `held_out_error_after_norm`, or that as a unit
+    attribute and the reason as `no_norm`, and `settings`: what else the knob
+    could be set to, with `threshold`, `density` and `cett` on held-out rows.
     Example: `test/Transforms/ffn-threshold.mlir`.
   }];
   let options = [
