@@ -3,6 +3,7 @@
 // `sparse-opt inspect`: what the compiler sees in a model (inputs, FFN blocks,
 // what was not recognised), or what a compiled model says about itself.
 #include "Cli.h"
+#include "InspectMethods.h"
 #include "ModelFile.h"
 #include "sparse-opt/Calibration/Profile.h"
 #include "sparse-opt/Pipelines/Compile.h"
@@ -12,7 +13,9 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
+#include <mutex>
 
 using namespace llvm;
 using namespace sparse_opt;
@@ -24,6 +27,14 @@ namespace {
 struct Flags {
   cl::opt<std::string> model{cl::Positional, cl::Required, cl::sub(command)};
   cl::opt<bool> json{"json", cl::sub(command), cl::desc("print JSON")};
+  cl::opt<std::string> profile{
+      "profile", cl::sub(command), cl::value_desc("FILE"),
+      cl::desc("of an ONNX model: what methods could gain on its data")};
+  cl::opt<std::string> cett{
+      "cett", cl::sub(command), cl::value_desc("LIST"), cl::init("0.1,0.2"),
+      cl::desc("with --profile=: errors of a block to allow (0.1,0.2)")};
+  cl::opt<unsigned> threads{"threads", cl::sub(command), cl::value_desc("N"),
+                            cl::desc("with --profile= (default: one a CPU)")};
   cl::opt<bool> checkWeights{
       "check-weights", cl::sub(command),
       cl::desc("of a compiled model in a file: compare the checksum")};
@@ -238,13 +249,17 @@ static json::Object describeReport(const ModelDescription &description,
                       {"multiply_adds_there", report.multiplyAdds}};
 }
 
-static void printReport(const json::Object &object, const FfnReport &report) {
+static void printReport(const json::Object &object, const FfnReport &report,
+                        const std::optional<MethodGains> &gains) {
   printTensors("inputs", *object.getArray("inputs"));
   printTensors("outputs", *object.getArray("outputs"));
   double share = 0;
   for (const FfnBlockReport &block : report.blocks)
     share += block.share;
-  printBlocks(*object.getArray("blocks"));
+  if (gains)
+    gains->print(outs());
+  else
+    printBlocks(*object.getArray("blocks"));
   for (const FfnMissReport &miss : report.misses)
     outs() << "not recognised: " << miss.node << ": " << miss.reason << '\n';
   std::string sizes;
@@ -257,10 +272,45 @@ static void printReport(const json::Object &object, const FfnReport &report) {
       report.parameters * 1e-6, report.multiplyAdds * 1e-6, sizes, 100 * share);
 }
 
+/// --cett=, ascending; nothing when it is no list of errors.
+static std::optional<std::vector<double>> parseLevels(StringRef list) {
+  std::vector<double> levels;
+  SmallVector<StringRef> parts;
+  list.split(parts, ',');
+  for (StringRef part : parts)
+    if (double level; part.getAsDouble(level) || !(level > 0) || !(level < 1))
+      return std::nullopt;
+    else
+      levels.push_back(level);
+  sort(levels);
+  return levels;
+}
+
+static mlir::FailureOr<std::vector<SurveyedBlock>>
+survey(mlir::ModuleOp module, std::vector<double> levels) {
+  Progress progress;
+  std::mutex mutex;
+  SurveyOptions options{flags.profile, std::move(levels), {}};
+  options.progress = [&](size_t done, size_t blocks) {
+    std::lock_guard<std::mutex> lock(mutex);
+    progress.step(formatv("{0} of {1} blocks", done, blocks).str());
+  };
+  return surveyMethods(module, options, "inspect");
+}
+
 static int inspectModel() {
+  std::optional<std::vector<double>> levels = parseLevels(flags.cett);
+  if (!levels)
+    return fail("--cett=" + flags.cett +
+                " is no list of numbers above 0 and below 1");
+  if (flags.cett.getNumOccurrences() && flags.profile.empty())
+    return fail("--cett= needs --profile=");
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  StdThreadPool pool(hardware_concurrency(flags.threads));
+  if (pool.getMaxConcurrency() > 1 && !flags.profile.empty())
+    context.setThreadPool(pool);
   DiagnosticPrinter printer(&context, flags.model);
   CompileOptions options;
   options.input = flags.model;
@@ -273,10 +323,19 @@ static int inspectModel() {
     return BadInput;
   FfnReport report = makeFfnReport(*module);
   json::Object object = describeReport(*description, report);
+  std::optional<MethodGains> gains;
+  if (!flags.profile.empty()) {
+    auto found = survey(*module, std::move(*levels));
+    if (failed(found))
+      return BadInput;
+    gains.emplace(report, std::move(*found));
+    gains->addTo(*object.getArray("blocks"));
+    object["methods"] = gains->describe();
+  }
   if (flags.json)
     outs() << formatv("{0:2}\n", json::Value(std::move(object)));
   else
-    printReport(object, report);
+    printReport(object, report, gains);
   return Done;
 }
 
@@ -286,14 +345,21 @@ int sparse_opt::tool::inspectMain(int argc, char **argv) {
           "usage: sparse-opt inspect model.onnx|model.so|model.profile "
           "[--json]",
           "An ONNX model: inputs, outputs, FFN blocks and their share of the "
-          "work,\nwhat was not recognised. A compiled model: its manifest. A "
-          "profile: what its\ndata were and how active neurons are on it.\n"))
+          "work,\nwhat was not recognised; with a profile, what methods could "
+          "gain. A compiled\nmodel: its manifest. A profile: what its data "
+          "were and how active neurons are\non it.\n"))
     return *status;
   file_magic magic;
   if (std::error_code code = identify_magic(flags.model, magic))
     return fail(flags.model + ": " + code.message());
+  bool isArtefact = magic == file_magic::elf_shared_object;
+  if (isProfile(flags.model) || isArtefact)
+    for (const cl::Option *flag : {static_cast<cl::Option *>(&flags.profile),
+                                   static_cast<cl::Option *>(&flags.cett)})
+      if (flag->getNumOccurrences())
+        return fail("--" + flag->ArgStr + "= is for ONNX models, which " +
+                    flags.model + " is not");
   if (isProfile(flags.model))
     return inspectProfile(flags.model, flags.json);
-  return magic == file_magic::elf_shared_object ? inspectArtefact()
-                                                : inspectModel();
+  return isArtefact ? inspectArtefact() : inspectModel();
 }
