@@ -70,7 +70,7 @@ mlir::LogicalResult MethodChooser::choose(mlir::ModuleOp dense,
       recordDense(compressed, choice.block,
                   choice.times ? "it was measured no faster" : choice.reason);
     }
-  if (!options.report.empty() && options.plan.empty())
+  if (!options.report.empty())
     if (Error error = measureModel(dense, compressed, compile))
       return mlir::emitError(mlir::UnknownLoc::get(compressed.getContext()))
              << toString(std::move(error));
@@ -85,6 +85,18 @@ void MethodChooser::stayDense(StringRef reason) {
     }
 }
 
+/// Why nothing can be run here, or "".
+static std::string whyNotRun(const CompileOptions &compile) {
+  const TargetInfo *target = is_contained({"all", "native"}, compile.march)
+                                 ? hostTarget(compile.dtype == "bf16")
+                                 : lookupTarget(compile.march);
+  if (profileFor(compile.methods).empty())
+    return "there is no --profile= with rows to run";
+  if (!target || !hostRuns(*target))
+    return "this CPU can't run " + compile.march;
+  return "";
+}
+
 Error MethodChooser::decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,
                             const CompileOptions &compile) {
   if (!options.plan.empty())
@@ -93,14 +105,7 @@ Error MethodChooser::decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     return Error::success();
   if (options.unmeasured && !options.lossless)
     return Error::success();
-  const TargetInfo *target = is_contained({"all", "native"}, compile.march)
-                                 ? hostTarget(compile.dtype == "bf16")
-                                 : lookupTarget(compile.march);
-  std::string reason;
-  if (profileFor(compile.methods).empty())
-    reason = "there is no --profile= with rows to run";
-  else if (!target || !hostRuns(*target))
-    reason = "this CPU can't run " + compile.march;
+  std::string reason = whyNotRun(compile);
   if (reason.empty())
     return measure(dense, compressed, compile);
   if (!options.unmeasured)
@@ -169,11 +174,12 @@ Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
 Error MethodChooser::measureModel(mlir::ModuleOp dense,
                                   mlir::ModuleOp compressed,
                                   const CompileOptions &compile) {
-  std::string path = profileFor(compile.methods);
-  if (path.empty() ||
-      none_of(choices, [](const Choice &it) { return it.isCompressed; }))
+  whyNoModel = whyNotRun(compile);
+  if (none_of(choices, [](const Choice &it) { return it.isCompressed; }))
+    whyNoModel = "no block is compressed";
+  if (!whyNoModel.empty())
     return Error::success();
-  auto profile = readProfile(path);
+  auto profile = readProfile(profileFor(compile.methods));
   if (!profile)
     return profile.takeError();
   ModelPair pair;
@@ -269,10 +275,16 @@ std::string MethodChooser::textOf(const Choice &choice) const {
 }
 
 void MethodChooser::print(raw_ostream &os) const {
+  for (const Choice &choice : choices)
+    os << textOf(choice) << '\n';
+  printTimes(os);
+  printModel(os);
+}
+
+void MethodChooser::printTimes(raw_ostream &os) const {
   double dense = 0, chosen = 0, denseOnAll = 0, chosenOnAll = 0;
   unsigned compressed = 0;
   for (const Choice &choice : choices) {
-    os << textOf(choice) << '\n';
     compressed += choice.isCompressed;
     if (const auto &times = choice.times) {
       dense += times->dense;
@@ -282,13 +294,17 @@ void MethodChooser::print(raw_ostream &os) const {
           choice.isCompressed ? times->compressedOnAll : times->denseOnAll;
     }
   }
-  if (dense == 0)
-    return;
-  os << formatv("{0} of {1} blocks compressed: {2}; {3}, one thread or {4}, "
-                "{5}\n",
-                compressed, choices.size(),
-                timesText(dense, chosen, denseOnAll, chosenOnAll, 1e3, "ms"),
-                rowsText(measured.rows), measured.threads, measured.target);
+  if (dense > 0)
+    os << formatv("{0} of {1} blocks compressed: {2}; {3}, one thread or {4}, "
+                  "{5}\n",
+                  compressed, choices.size(),
+                  timesText(dense, chosen, denseOnAll, chosenOnAll, 1e3, "ms"),
+                  rowsText(measured.rows), measured.threads, measured.target);
+}
+
+void MethodChooser::printModel(raw_ostream &os) const {
+  if (!whyNoModel.empty())
+    os << "the model as a whole was not measured: " << whyNoModel << '\n';
   if (!model)
     return;
   auto value = [&](StringRef key) { return model->getNumber(key).value_or(0); };
@@ -340,5 +356,9 @@ Error MethodChooser::save(const CompileOptions &compile) const {
   report["weight_type"] = compile.getWeightType();
   if (model)
     report["whole_model"] = json::Object(*model);
+  else
+    report["whole_model"] = nullptr;
+  if (!whyNoModel.empty())
+    report["no_whole_model"] = whyNoModel;
   return writeJson(options.report, std::move(report));
 }

@@ -54,6 +54,8 @@ private:
   llvm::Error checkLossless(const CompileOptions &compile) const;
   void stayDense(llvm::StringRef reason);
   std::string textOf(const Choice &choice) const;
+  void printTimes(llvm::raw_ostream &os) const;
+  void printModel(llvm::raw_ostream &os) const;
   llvm::json::Object planJson() const;
 
   ChoiceOptions options;
@@ -61,6 +63,7 @@ private:
   std::string modelHash, methods;
   BlockMeasurement measured; ///< but for its blocks, which `choices` have
   std::optional<llvm::json::Object> model; ///< of the whole model
+  std::string whyNoModel; ///< a report was asked for and it wasn't measured
 };
 
 } // namespace sparse_opt::tool

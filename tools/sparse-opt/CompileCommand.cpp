@@ -11,6 +11,7 @@
 #include "sparse-opt/Pipelines/Registration.h"
 #include "sparse-opt/Pipelines/Stages.h"
 #include "sparse-opt/Target/TargetInfo.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/ThreadPool.h"
 #include <chrono>
@@ -348,6 +349,15 @@ static void returnLargeBlocks() {
 #endif
 }
 
+/// One without the report that was asked for is no success.
+static void removeArtefact() {
+  if (lookupStage(flags.emit)->kind != Stage::File)
+    return;
+  sys::fs::remove(flags.output);
+  if (flags.weightStorage == "file")
+    sys::fs::remove(flags.output + ".weights");
+}
+
 int sparse_opt::tool::compileMain(int argc, char **argv) {
   if (auto status = parseFlags(argc, argv, command,
                                "usage: sparse-opt compile model.onnx -o "
@@ -398,8 +408,10 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
   CompileStatus result = compileModel(context, options);
   clock.end();
   if (result == CompileStatus::Done)
-    if (Error error = chooser.save(options))
+    if (Error error = chooser.save(options)) {
+      removeArtefact();
       return fail(std::move(error));
+    }
   if (result == CompileStatus::OurBug)
     errs() << "sparse-opt: note: that is a bug of sparse-opt, not of the "
               "model\n";
