@@ -7,14 +7,14 @@
 #include "MeasureType.h"
 #include "PlanFile.h"
 #include "SearchDensity.h"
+#include "StepClock.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Registration.h"
 #include "sparse-opt/Pipelines/Stages.h"
 #include "sparse-opt/Target/TargetInfo.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/ThreadPool.h"
-#include <chrono>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -108,33 +108,6 @@ struct Flags {
   cl::opt<bool> passTiming{"mlir-timing", cl::sub(command), cl::Hidden,
                            cl::desc("print the time of each MLIR pass")};
 } flags;
-
-/// Shows steps on a terminal and, for --timing, what each took.
-class StepClock {
-public:
-  void begin(StringRef step) {
-    end();
-    current = step.str();
-    start = Clock::now();
-    progress.step(step);
-  }
-  void end() {
-    progress.clear();
-    if (flags.timing && !current.empty())
-      errs() << format("%8.1f ms  ", milliseconds()) << current << '\n';
-    current.clear();
-  }
-
-private:
-  using Clock = std::chrono::steady_clock;
-  double milliseconds() const {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start)
-        .count();
-  }
-  Progress progress;
-  std::string current;
-  Clock::time_point start;
-};
 } // namespace
 
 static std::string stageHelp() {
@@ -378,7 +351,7 @@ int sparse_opt::tool::compileMain(int argc, char **argv) {
                 "binary");
 
   returnLargeBlocks();
-  StepClock clock;
+  StepClock clock(flags.timing);
   CompileOptions options = makeOptions(clock, std::move(methods));
   if (!typeText(options).empty())
     if (auto status = chooseType(options, clock))
