@@ -10,6 +10,7 @@
 #include "mlir/IR/Threading.h"
 #include "mlir/Pass/Pass.h"
 #include "sparse-opt/Analysis/ConstantData.h"
+#include "sparse-opt/Numerics/Allocation.h"
 #include "sparse-opt/Transforms/OnnxFolding.h"
 #include "sparse-opt/Transforms/Passes.h"
 #include "llvm/ADT/StringExtras.h"
@@ -67,6 +68,7 @@ struct PlannedBlock {
   SmallVector<size_t> neurons;
   size_t dead = 0, removed = 0;
   ThresholdPlan plan;
+  std::optional<double> density; ///< its own, unless that of all
 };
 
 struct FfnThreshold : sparse_opt::impl::FfnThresholdBase<FfnThreshold> {
@@ -87,10 +89,15 @@ struct FfnThreshold : sparse_opt::impl::FfnThresholdBase<FfnThreshold> {
     for (const NamedBlock &block : *chosen)
       if (failed(take(block, *known, *options, blocks)))
         return signalPassFailure();
-    // 2. Their thresholds.
+    // 2. Their densities, and their thresholds.
+    if (allocation != "uniform" && failed(allocate(*known, *options, blocks)))
+      return signalPassFailure();
     parallelFor(&getContext(), 0, blocks.size(), [&](size_t i) {
       PlannedBlock &it = blocks[i];
-      it.plan = planThreshold(it.block, *known, it.index, it.neurons, *options);
+      ThresholdOptions own = *options;
+      if (it.density)
+        own.density = it.density;
+      it.plan = planThreshold(it.block, *known, it.index, it.neurons, own);
     });
     // 3. IR and report.
     for (PlannedBlock &it : blocks)
@@ -113,6 +120,9 @@ private:
   LogicalResult take(NamedBlock block, const CalibrationProfile &known,
                      const ThresholdOptions &options,
                      std::vector<PlannedBlock> &blocks);
+  LogicalResult allocate(const CalibrationProfile &known,
+                         const ThresholdOptions &options,
+                         std::vector<PlannedBlock> &blocks);
   LogicalResult compress(PlannedBlock &it, const ThresholdOptions &options);
   void record(const PlannedBlock &it, const ThresholdOptions &options);
 };
@@ -158,6 +168,13 @@ FailureOr<ThresholdOptions> FfnThreshold::parseOptions() {
                                  : " is no number above 0 and below 1");
   (isDensity ? options.density : options.cett) = target;
   options.target = (isDensity ? "target-density=" : "cett=") + text.str();
+  if (!llvm::is_contained({"uniform", "equal-error", "greedy"}, allocation))
+    return error() << "allocation=" << allocation
+                   << " is unknown; there are uniform, equal-error, greedy";
+  if (allocation != "uniform" && !isDensity)
+    return error() << "allocation=" << allocation
+                   << " divides target-density= among blocks; cett= is each "
+                      "block's own";
   if (foldedType != "int8" && foldedType != "weights")
     return error() << "folded-type=" << foldedType
                    << " is unknown; there are int8 and weights";
@@ -183,7 +200,7 @@ LogicalResult FfnThreshold::take(NamedBlock block,
   auto index = findInProfile(block, known, profile, getArgument());
   if (failed(index))
     return failure();
-  PlannedBlock it{block, *index, activeNeurons(known, *index), 0, 0, {}};
+  PlannedBlock it{block, *index, activeNeurons(known, *index), 0, 0, {}, {}};
   size_t neurons = known.blocks[*index].h;
   it.dead = neurons - it.neurons.size();
   const char *reason = whyNotPlanned(block.op);
@@ -211,6 +228,41 @@ LogicalResult FfnThreshold::take(NamedBlock block,
                       llvm::seq<size_t>(0, neurons).end());
   }
   blocks.push_back(std::move(it));
+  return success();
+}
+
+/// Gives each block a density; the mean over neurons is that of `options`.
+LogicalResult FfnThreshold::allocate(const CalibrationProfile &known,
+                                     const ThresholdOptions &options,
+                                     std::vector<PlannedBlock> &blocks) {
+  if (blocks.empty())
+    return success();
+  std::vector<ThresholdCurve> measured(blocks.size());
+  parallelFor(&getContext(), 0, blocks.size(), [&](size_t i) {
+    const PlannedBlock &it = blocks[i];
+    measured[i] = measureCurve(it.block, known, it.index, it.neurons, options);
+  });
+  const bool isGreedy = allocation == "greedy";
+  std::vector<numerics::ErrorCurve> curves;
+  for (auto [it, curve] : llvm::zip_equal(blocks, measured)) {
+    numerics::ErrorCurve errors{double(it.neurons.size()), {}};
+    for (const numerics::SkipEffect &effect : curve.effects) {
+      if (isGreedy && !effect.afterNorm)
+        return error(it.block)
+               << "has no error behind a norm, which allocation=greedy needs: "
+               << (curve.whyNoNorm.empty() ? "it isn't finite"
+                                           : curve.whyNoNorm);
+      errors.errors.push_back(isGreedy ? *effect.afterNorm : effect.cett);
+    }
+    if (errors.errors.empty())
+      return error(it.block) << "gives NaN or infinity on the profile's rows";
+    curves.push_back(std::move(errors));
+  }
+  std::vector<double> densities =
+      isGreedy ? numerics::leastErrors(curves, *options.density)
+               : numerics::equalErrors(curves, *options.density);
+  for (auto [it, density] : llvm::zip_equal(blocks, densities))
+    it.density = density;
   return success();
 }
 
@@ -277,6 +329,8 @@ void FfnThreshold::record(const PlannedBlock &it,
   for (const auto &[name, value] : centres)
     if (value == options.centre)
       entry.set("centre", builder.getStringAttr(name));
+  if (it.density)
+    entry.set("allocation", builder.getStringAttr(allocation));
   const ThresholdPlan &plan = it.plan;
   set("threshold", plan.threshold);
   setCount("rows", plan.rows);

@@ -304,3 +304,19 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
   plan.scores.weight = inOrder(plan.scores.weight, plan.order);
   return plan;
 }
+
+ThresholdCurve sparse_opt::measureCurve(NamedBlock block,
+                                        const CalibrationProfile &profile,
+                                        size_t index, ArrayRef<size_t> neurons,
+                                        const ThresholdOptions &options) {
+  constexpr int points = 32;
+  BlockStudy study(block, profile, index, neurons, /*mostRows=*/512);
+  Skipping skipping =
+      study.onFitRows(study.scoresOf(*options.rule, options.centre));
+  ThresholdCurve curve{{}, study.norm().whyNot};
+  if (skipping.isFinite())
+    for (int point = 1; point <= points; ++point)
+      curve.effects.push_back(
+          skipping.at(skipping.thresholdForDensity(double(point) / points)));
+  return curve;
+}

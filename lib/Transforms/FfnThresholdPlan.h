@@ -83,6 +83,17 @@ private:
   std::unique_ptr<Data> data;
 };
 
+/// What the rule and centre of `options` do on fit rows at the densities 1/n,
+/// 2/n, ... 1, in few enough rows and points to be quick; nothing where rows
+/// aren't finite. `norm` is the study's.
+struct ThresholdCurve {
+  std::vector<numerics::SkipEffect> effects;
+  std::string whyNoNorm;
+};
+ThresholdCurve measureCurve(NamedBlock block, const CalibrationProfile &profile,
+                            size_t index, llvm::ArrayRef<size_t> neurons,
+                            const ThresholdOptions &options);
+
 /// Null if the block's weights can be planned with, else why not.
 const char *whyNotPlanned(ffn::BlockOp block);
 

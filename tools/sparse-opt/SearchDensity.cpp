@@ -34,6 +34,11 @@ sparse_opt::tool::findMaxError(StringRef methods) {
   for (StringRef other : {"target-density=", "cett="})
     if (any_of(words, [&](StringRef word) { return word.starts_with(other); }))
       return makeError("--method=: give either max-error= or " + other);
+  for (StringRef word : words)
+    if (word.consume_front("allocation=") && word != "uniform")
+      return makeError("--method=: max-error= searches with allocation=uniform "
+                       "alone, not with " +
+                       word);
   return OpenDensity{*limit, methods.take_front(begin).str(),
                      methods.drop_front(end).str()};
 }

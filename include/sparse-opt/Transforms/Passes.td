@@ -186,7 +186,11 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     The threshold is the smallest that keeps `target-density` of the neurons
     or fewer, or the largest with CETT (mean over rows of norm(error) /
     norm(y)) within `cett`: on the profile's rows that fits may see, the same
-    target in every block. It is the knob `<block>.threshold`. All this loses
+    target in every block. `allocation` divides a density among blocks instead,
+    whose mean over all neurons stays the target: `equal-error` gives all the
+    same CETT, `greedy` makes the sum of their errors behind the norms that
+    follow small (`docs/rationale/thresholds.md` has what that is worth). The
+    threshold is the knob `<block>.threshold`. All this loses
     accuracy; what is lost, held-out rows say. Blocks whose weights aren't f32
     constants stay.
 
@@ -194,7 +198,7 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     `remove-dead` cut out of the weights.
 
     `ffn.methods` (see --ffn-skip-zeros) gets, beside `block`, `method` and
-    `density`: `rule`, `centre`, `threshold`; `rows`, those it was fitted to;
+    `density`: `rule`, `centre`, `allocation` unless uniform, `threshold`; `rows`, those it was fitted to;
     `cett` on them; `thresholds` that keep 0.05, 0.1, ... 0.95 of the neurons
     there; `dead` and `removed`, numbers of neurons; and, where rows
     were held out, `held_out_rows`, `held_out_density`, `held_out_cett` (the
@@ -215,6 +219,8 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
            "share of neurons to keep, above 0 and at most 1">,
     Option<"cett", "cett", "std::string", "",
            "error of a block to allow instead, above 0 and below 1">,
+    Option<"allocation", "allocation", "std::string", "\"uniform\"",
+           "of target-density to blocks: uniform, equal-error or greedy">,
     Option<"foldedType", "folded-type", "std::string", "\"int8\"",
            "of the matrix that constants are folded into: int8 or weights">,
     Option<"layers", "layers", "std::string", "",
