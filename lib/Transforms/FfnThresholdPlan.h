@@ -85,7 +85,7 @@ private:
 
 /// What the rule and centre of `options` do on fit rows at the densities 1/n,
 /// 2/n, ... 1, in few enough rows and points to be quick; nothing where rows
-/// aren't finite. `norm` is the study's.
+/// aren't finite.
 struct ThresholdCurve {
   std::vector<numerics::SkipEffect> effects;
   std::string whyNoNorm;
