@@ -216,6 +216,11 @@ LogicalResult SelectOp::verify() {
   return checkVector(*this, getWeight(), neurons, "weight");
 }
 
+LogicalResult KeepOp::verify() {
+  // (C1) the selection is of x's columns.
+  return checkInput(*this, getX(), getSelection().getType().getNeurons());
+}
+
 LogicalResult LinearOp::verify() {
   // (C1) x ends in d, folded is d x d_out, offset of size d_out.
   int64_t size = shapeOf(getY()).empty() ? 0 : shapeOf(getY()).back();
@@ -264,6 +269,20 @@ LogicalResult CorrectOp::verify() {
 //===----------------------------------------------------------------------===//
 // Canonicalisation
 //===----------------------------------------------------------------------===//
+
+/// keep(x, select(all)) -> x
+static LogicalResult dropKeep(KeepOp op, PatternRewriter &rewriter) {
+  auto select = op.getSelection().getDefiningOp<SelectOp>();
+  if (!select || select.getRule() != Rule::All)
+    return rewriter.notifyMatchFailure(op, "selects by a rule");
+  rewriter.replaceOp(op, op.getX());
+  return success();
+}
+
+void KeepOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                         MLIRContext *) {
+  patterns.add(dropKeep);
+}
 
 /// A surrogate of zeros is none.
 static LogicalResult dropZeroSurrogate(CorrectOp op,

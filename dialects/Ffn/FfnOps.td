@@ -76,7 +76,8 @@ def Ffn_SelectionType : TypeDef<FfnDialect, "Selection"> {
   let description = [{
     `!ffn.selection<1536, group = 16, tile = 4>`: of 1536 neurons, in groups of
     16 that are selected together; 4 rows share one list of groups, in which
-    each row has a mask. Group and tile are 1 where not given.
+    each row has a mask. Group and tile are 1 where not given. Columns of a
+    block's input are selected as neurons are (`ffn.keep`).
   }];
   let parameters = (ins "int64_t":$neurons,
       DefaultValuedParameter<"int64_t", "1">:$group,
@@ -176,6 +177,29 @@ def SelectOp : FfnOp<"select", [Pure, AttrSizedOperandSegments]> {
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+}
+
+def KeepOp : FfnOp<"keep", [Pure, AllTypesMatch<["x", "y"]>]> {
+  let summary = "x where a selection holds its columns, 0 elsewhere";
+  let description = [{
+    A selection over the contraction dimension: products of the result need
+    only the selected rows of a `d x h` weight.
+
+    (C1) `x` ends in the selection's neurons.
+
+    ```mlir
+    %s = ffn.select magnitude(%x) above(%t) : (tensor<?x8xf32>, f32) -> !ffn.selection<8>
+    %k = ffn.keep %x, %s : tensor<?x8xf32>, !ffn.selection<8>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[AnyFloat]>:$x,
+      Ffn_SelectionType:$selection);
+  let results = (outs RankedTensorOf<[AnyFloat]>:$y);
+  let assemblyFormat = [{
+    $x `,` $selection attr-dict `:` type($x) `,` qualified(type($selection))
+  }];
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def DensityOp : FfnOp<"density", [Pure]> {

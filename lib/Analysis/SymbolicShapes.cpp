@@ -296,9 +296,9 @@ static void visitFfn(Operation *op, SymbolicShapes &shapes) {
     visitRows(linear.getX(), linear.getOffset(), linear.getY(), shapes);
   else if (auto correct = dyn_cast<ffn::CorrectOp>(op))
     visitRows(correct.getX(), correct.getDown(), correct.getY(), shapes);
-  else if (auto sum = dyn_cast<arith::AddFOp>(op)) {
-    if (std::optional<ArrayRef<Dim>> shape = shapes.getShape(sum.getLhs()))
-      shapes.setShape(sum.getResult(), toList(*shape));
+  else if (isa<ffn::KeepOp, arith::AddFOp>(op)) {
+    if (std::optional<ArrayRef<Dim>> shape = shapes.getShape(op->getOperand(0)))
+      shapes.setShape(op->getResult(0), toList(*shape));
   }
 }
 

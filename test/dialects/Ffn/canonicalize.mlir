@@ -12,6 +12,26 @@ func.func @all_is_dense(%x: tensor<?x8xf32>, %up: tensor<8x32xf32>, %bias: tenso
 
 // -----
 
+// CHECK-LABEL: @all_is_x
+// CHECK-NEXT: return %arg0
+func.func @all_is_x(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %s = ffn.select all : () -> !ffn.selection<8>
+  %k = ffn.keep %x, %s : tensor<?x8xf32>, !ffn.selection<8>
+  return %k : tensor<?x8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @kept_stays
+// CHECK: ffn.keep
+func.func @kept_stays(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %s = ffn.select nonzero(%x) : (tensor<?x8xf32>) -> !ffn.selection<8>
+  %k = ffn.keep %x, %s : tensor<?x8xf32>, !ffn.selection<8>
+  return %k : tensor<?x8xf32>
+}
+
+// -----
+
 // A surrogate has to be taken away, whatever is selected.
 // CHECK-LABEL: @surrogate_stays
 // CHECK: ffn.correct

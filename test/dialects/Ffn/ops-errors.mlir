@@ -119,6 +119,14 @@ func.func @select_c2(%s: tensor<?x16xf32>) -> !ffn.selection<32> {
 
 // -----
 
+func.func @keep_c1(%x: tensor<?x8xf32>, %s: !ffn.selection<16>) -> tensor<?x8xf32> {
+  // expected-error@+1 {{expects the last dimension of `x` to be 16, got 'tensor<?x8xf32>'}}
+  %k = ffn.keep %x, %s : tensor<?x8xf32>, !ffn.selection<16>
+  return %k : tensor<?x8xf32>
+}
+
+// -----
+
 func.func @linear_c3(%x: tensor<?x8xf32>, %folded: tensor<8x8xf32>, %offset: tensor<8xf32>) -> tensor<?x8xf32> {
   // expected-error@+1 {{expects `stored` to be i8 and of `folded`, got 'bf16'}}
   %y = ffn.linear %x folded(%folded as bf16) offset(%offset) : (tensor<?x8xf32>, tensor<8x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>

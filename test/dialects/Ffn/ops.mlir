@@ -42,3 +42,15 @@ func.func @other_rules(%g: tensor<?x32xf32>, %mask: tensor<?x32xi1>) -> (!ffn.se
   %given = ffn.select given(%mask) : (tensor<?x32xi1>) -> !ffn.selection<32>
   return %all, %nonzero, %given : !ffn.selection<32>, !ffn.selection<32, group = 16, tile = 4>, !ffn.selection<32>
 }
+
+// CHECK-LABEL: @kept_columns
+// CHECK: %[[S:.+]] = ffn.select magnitude(%[[X:.+]]) above(%{{.+}}) : (tensor<?x8xf32>, f32) -> !ffn.selection<8>
+// CHECK: %[[K:.+]] = ffn.keep %[[X]], %[[S]] : tensor<?x8xf32>, !ffn.selection<8>
+// CHECK: ffn.score exact <silu> %[[K]](
+func.func @kept_columns(%x: tensor<?x8xf32>, %gate: tensor<8x32xf32>) -> tensor<?x32xf32> {
+  %t = ffn.knob "layer.0.input_threshold" = 4.0e-3
+  %s = ffn.select magnitude(%x) above(%t) : (tensor<?x8xf32>, f32) -> !ffn.selection<8>
+  %k = ffn.keep %x, %s : tensor<?x8xf32>, !ffn.selection<8>
+  %g = ffn.score exact <silu> %k(%gate) : (tensor<?x8xf32>, tensor<8x32xf32>) -> tensor<?x32xf32>
+  return %g : tensor<?x32xf32>
+}
