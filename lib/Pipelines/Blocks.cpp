@@ -25,6 +25,12 @@ struct FoundBlock {
 };
 } // namespace
 
+/// What a correction is of, all of it.
+static Value inputOf(ffn::CorrectOp op) {
+  auto keep = op.getX().getDefiningOp<ffn::KeepOp>();
+  return keep ? keep.getX() : op.getX();
+}
+
 /// linear(x) + correct(x) where that is how the correction is used.
 static Value resultOf(ffn::CorrectOp op) {
   if (op->hasOneUse())
@@ -42,7 +48,7 @@ static std::vector<FoundBlock> findAll(ModuleOp module) {
           {nameOfBlock(block, found.size()), block.getX(), block.getY()});
     else if (auto correct = dyn_cast<ffn::CorrectOp>(op))
       found.push_back({correct.getBlockName().value_or("").str(),
-                       correct.getX(), resultOf(correct)});
+                       inputOf(correct), resultOf(correct)});
   });
   return found;
 }

@@ -155,10 +155,17 @@ private:
   void roundValues(kernel::SelectedSumOp op, OpBuilder &builder) {
     auto values = cast<OpResult>(op.getValues());
     Operation *maker = values.getOwner();
+    auto isSummed = [&](OpOperand &use) {
+      auto sum = dyn_cast<kernel::SelectedSumOp>(use.getOwner());
+      return sum && use == sum.getValuesMutable() &&
+             sum.getWeight().getDefiningOp<arith::ConstantOp>();
+    };
     if (!isa<kernel::SelectOp, kernel::SelectedProductOp>(maker) ||
-        !values.hasOneUse() ||
-        !op.getWeight().getDefiningOp<arith::ConstantOp>())
+        !llvm::all_of(values.getUses(), isSummed))
       return;
+    ++numProducts;
+    if (!makers.insert(maker).second)
+      return; // for another sum
     Operation *yield = maker->getRegion(0).front().getTerminator();
     OpOperand &value =
         yield->getOpOperand(isa<kernel::SelectOp>(maker) ? 1 : 0);
@@ -167,7 +174,6 @@ private:
                                             builder.getBF16Type(), value.get());
     value.set(arith::ExtFOp::create(builder, op.getLoc(), builder.getF32Type(),
                                     rounded));
-    ++numProducts;
   }
 
   /// A region's yielded f32 becomes bf16.
@@ -244,6 +250,7 @@ private:
   bool narrowsOperands = false;
   llvm::MapVector<Value, Value> narrow;
   llvm::SetVector<Operation *> moved;
+  llvm::SmallPtrSet<Operation *, 16> makers; ///< of values that are rounded
 };
 
 } // namespace

@@ -96,3 +96,61 @@ func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"})
   %y = ffn.correct <relu2> %x, %s known(%g) up(%up) down(%down) {block_name = "b"} : (tensor<?x64xf32>, !ffn.selection<64>, tensor<?x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+// Kept columns: few rows read their rows of gate and up, with one list for
+// both; many mask x. Both compute what the correction is told of.
+// CHECK-LABEL: @main
+// CHECK: %[[TX:.+]] = kernel.knob "tx"
+// CHECK-NOT: linalg.generic
+// CHECK: scf.if
+// CHECK: %[[S:.+]]:3 = kernel.select %arg0
+// CHECK: arith.cmpf ugt, %{{.+}}, %[[TX]]
+// CHECK: %[[G:.+]] = kernel.selected_sum %[[S]]#2, %{{.+}} of(%[[S]]#0, %[[S]]#1) epilogue(
+// CHECK: math.exp
+// CHECK: %[[U:.+]] = kernel.selected_sum %[[S]]#2, %{{.+}} of(%[[S]]#0, %[[S]]#1) outs(
+// CHECK: %[[M:.+]]:3 = kernel.select %[[G]] extras(%[[U]] :
+// CHECK: kernel.note_rows "b" %{{.+}} selected
+// CHECK: kernel.selected_sum %[[M]]#2,
+// CHECK: } else {
+// CHECK: %[[KEPT:.+]] = linalg.generic {{.*}} ins(%arg0 :
+// CHECK: arith.cmpf ugt, %{{.+}}, %[[TX]]
+// CHECK: ins(%[[KEPT]], %{{.+}} :
+// CHECK: ins(%[[KEPT]], %{{.+}} :
+// CHECK: } {kernel.few_rows}
+func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"}) -> (tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "y"}) {
+  %gate = onnx.constant dense<1.0> : tensor<64x64xf32>
+  %bias = onnx.constant dense<0.5> : tensor<64xf32>
+  %up = onnx.constant dense<2.0> : tensor<64x64xf32>
+  %down = onnx.constant dense<3.0> : tensor<64x64xf32>
+  %tx = ffn.knob "tx" = 0.2
+  %sx = ffn.select magnitude(%x) above(%tx) : (tensor<?x64xf32>, f32) -> !ffn.selection<64>
+  %k = ffn.keep %x, %sx : tensor<?x64xf32>, !ffn.selection<64>
+  %g = ffn.score exact <silu> %k(%gate, %bias) : (tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+  %u = ffn.score exact <identity> %k(%up) : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %t = ffn.knob "t" = 0.1
+  %s = ffn.select magnitude(%g, %u) above(%t) : (tensor<?x64xf32>, tensor<?x64xf32>, f32) -> !ffn.selection<64>
+  %y = ffn.correct <silu> %k, %s known(%g, %u) gate(%gate, %bias) up(%up) down(%down) {block_name = "b"} : (tensor<?x64xf32>, !ffn.selection<64>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+// A score that something else reads too is a product of its own.
+// CHECK-LABEL: @main
+// CHECK: linalg.generic
+// CHECK: scf.if
+// CHECK: kernel.select
+// CHECK-NOT: kernel.select %arg0
+func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"}) -> (tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "y"}, tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "g"}) {
+  %up = onnx.constant dense<2.0> : tensor<64x64xf32>
+  %down = onnx.constant dense<3.0> : tensor<64x64xf32>
+  %t = ffn.knob "t" = 0.1
+  %sx = ffn.select magnitude(%x) above(%t) : (tensor<?x64xf32>, f32) -> !ffn.selection<64>
+  %k = ffn.keep %x, %sx : tensor<?x64xf32>, !ffn.selection<64>
+  %g = ffn.score exact <silu> %k(%up) : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %s = ffn.select magnitude(%g) above(%t) : (tensor<?x64xf32>, f32) -> !ffn.selection<64>
+  %y = ffn.correct <silu> %k, %s known(%g) up(%up) down(%down) : (tensor<?x64xf32>, !ffn.selection<64>, tensor<?x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  return %y, %g : tensor<?x64xf32>, tensor<?x64xf32>
+}

@@ -25,16 +25,15 @@ def weight(*shape):
     return (RANDOM.standard_normal(shape) * 0.2).astype(numpy.float32)
 
 
-WEIGHTS = {
-    "gate": weight(WIDTH, NEURONS), "up": weight(WIDTH, NEURONS), "down": weight(NEURONS, WIDTH),
-    "bias": weight(NEURONS), "centre": weight(NEURONS), "norm": abs(weight(NEURONS)),
-    "folded": weight(WIDTH, WIDTH), "offset": weight(WIDTH),
-}
-F32_ROWS, HIDDEN = f"tensor<?x{WIDTH}xf32>", f"tensor<?x{NEURONS}xf32>"
+def weights(width, neurons):
+    return {
+        "gate": weight(width, neurons), "up": weight(width, neurons),
+        "down": weight(neurons, width), "bias": weight(neurons), "centre": weight(neurons),
+        "norm": abs(weight(neurons)), "folded": weight(width, width), "offset": weight(width),
+    }
 
 
-def type_of(name):
-    return "tensor<" + "x".join(map(str, WEIGHTS[name].shape)) + "xf32>"
+WEIGHTS = weights(WIDTH, NEURONS)
 
 
 def relu(z):
@@ -50,37 +49,51 @@ class Block:
 
     def __init__(self, select, act="silu", gated=True, bias=False, minus=False, known=True,
                  known_up=False, group=1, threshold=0.1, crossover=None,
-                 band=None):
+                 band=None, kept=None, weights=None):
         self.select, self.act, self.gated = select, act, gated
         self.bias, self.minus, self.known = bias, minus, known
         self.known_up, self.group, self.threshold = known_up, group, threshold
         self.crossover, self.band = crossover, band
+        self.kept = kept  # what abs(x) is above where it counts, or None
+        self.weights = weights or WEIGHTS
+        self.width, self.neurons = self.weights["up"].shape
+
+    def type_of(self, name):
+        return "tensor<" + "x".join(map(str, self.weights[name].shape)) + "xf32>"
 
     def text(self):
-        first = "gate" if self.gated else "up"
+        first, type_of = "gate" if self.gated else "up", self.type_of
+        f32_rows, hidden = f"tensor<?x{self.width}xf32>", f"tensor<?x{self.neurons}xf32>"
         lines = [f"%{name} = onnx.constant dense_resource<{name}> : {type_of(name)}"
-                 for name in WEIGHTS]
+                 for name in self.weights]
         bias, bias_type = (", %bias", f", {type_of('bias')}") if self.bias else ("", "")
-        selection = f"!ffn.selection<{NEURONS}, group = {self.group}>"
+        selection = f"!ffn.selection<{self.neurons}, group = {self.group}>"
+        x = "%x"
+        if self.kept is not None:
+            x = "%k"
+            lines += [f'%tx = ffn.knob "b.input_threshold" = {self.kept:e}',
+                      f"%sx = ffn.select magnitude(%x) above(%tx) : ({f32_rows}, f32) -> !ffn.selection<{self.width}>",
+                      f"%k = ffn.keep %x, %sx : {f32_rows}, !ffn.selection<{self.width}>"]
         lines += [f'%t = ffn.knob "b.threshold" = {self.threshold:e}',
-                  f"%g = ffn.score exact <{self.act}> %x(%{first}{bias}) : "
-                  f"({F32_ROWS}, {type_of(first)}{bias_type}) -> {HIDDEN}",
-                  f"%u = ffn.score exact <identity> %x(%up) : ({F32_ROWS}, {type_of('up')}) -> {HIDDEN}"]
+                  f"%g = ffn.score exact <{self.act}> {x}(%{first}{bias}) : "
+                  f"({f32_rows}, {type_of(first)}{bias_type}) -> {hidden}",
+                  f"%u = ffn.score exact <identity> {x}(%up) : ({f32_rows}, {type_of('up')}) -> {hidden}"]
         operands = {
             "all": ("all", []),
-            "nonzero": ("nonzero(%g)", [HIDDEN]),
-            "gate": ("magnitude(%g) above(%t)", [HIDDEN, "f32"]),
+            "nonzero": ("nonzero(%g)", [hidden]),
+            "gate": ("magnitude(%g) above(%t)", [hidden, "f32"]),
+            "both": ("magnitude(%g, %u) above(%t)", [hidden, hidden, "f32"]),
             "centred": ("magnitude(%g) minus(%centre) weight(%norm) above(%t)",
-                        [HIDDEN, type_of("centre"), type_of("norm"), "f32"]),
+                        [hidden, type_of("centre"), type_of("norm"), "f32"]),
             "product": ("magnitude(%g, %u) minus(%centre) weight(%norm) above(%t)",
-                        [HIDDEN, HIDDEN, type_of("centre"), type_of("norm"), "f32"]),
+                        [hidden, hidden, type_of("centre"), type_of("norm"), "f32"]),
         }[self.select]
         lines.append(f"%s = ffn.select {operands[0]} : ({', '.join(operands[1])}) -> {selection}")
-        parts = [f"ffn.correct <{self.act}> %x, %s"]
-        types = [F32_ROWS, selection]
+        parts = [f"ffn.correct <{self.act}> {x}, %s"]
+        types = [f32_rows, selection]
         if self.known:
             parts.append("known(%g, %u)" if self.known_up else "known(%g)")
-            types += [HIDDEN] * (2 if self.known_up else 1)
+            types += [hidden] * (2 if self.known_up else 1)
         if self.gated:
             parts += [f"gate(%gate{bias}) up(%up)"]
             types += [type_of("gate")] + [type_of("bias")] * self.bias + [type_of("up")]
@@ -97,26 +110,28 @@ class Block:
             parts.append("all_above(%o)")
             types.append("f32")
         band = f", density_band = array<f64: {self.band[0]}, {self.band[1]}>" if self.band else ""
-        lines += [f'%c = {" ".join(parts)} {{block_name = "b"{band}}} : ({", ".join(types)}) -> {F32_ROWS}',
-                  f"%l = ffn.linear %x folded(%folded) offset(%offset) : ({F32_ROWS}, "
-                  f"{type_of('folded')}, {type_of('offset')}) -> {F32_ROWS}",
-                  f"%y = arith.addf %l, %c : {F32_ROWS}", f"return %y : {F32_ROWS}"]
-        dims = f'onnx.dims = ["n", "{WIDTH}"]'
+        lines += [f'%c = {" ".join(parts)} {{block_name = "b"{band}}} : ({", ".join(types)}) -> {f32_rows}',
+                  f"%l = ffn.linear %x folded(%folded) offset(%offset) : ({f32_rows}, "
+                  f"{type_of('folded')}, {type_of('offset')}) -> {f32_rows}",
+                  f"%y = arith.addf %l, %c : {f32_rows}", f"return %y : {f32_rows}"]
+        dims = f'onnx.dims = ["n", "{self.width}"]'
         blobs = ",\n".join(f'{name}: "0x40000000{array.tobytes().hex().upper()}"'
-                           for name, array in WEIGHTS.items())
-        return (f'func.func @main(%x: {F32_ROWS} {{onnx.name = "x", {dims}}}) -> '
-                f'({F32_ROWS} {{onnx.name = "y", {dims}}}) {{\n  ' + "\n  ".join(lines) +
+                           for name, array in self.weights.items())
+        return (f'func.func @main(%x: {f32_rows} {{onnx.name = "x", {dims}}}) -> '
+                f'({f32_rows} {{onnx.name = "y", {dims}}}) {{\n  ' + "\n  ".join(lines) +
                 "\n}\n{-#\n dialect_resources: { builtin: {\n" + blobs + "\n} }\n#-}\n")
 
-    def run(self, x, threshold):
-        """In f64; the second result is False where rounding could decide."""
-        w = {name: array.astype(numpy.float64) for name, array in WEIGHTS.items()}
-        x = x.astype(numpy.float64)
+    def run(self, x, threshold, kept=None):
+        """In f64; the third result is False where rounding could decide."""
+        w = {name: array.astype(numpy.float64) for name, array in self.weights.items()}
+        whole = x = x.astype(numpy.float64)
+        if self.kept is not None:
+            x = numpy.where(abs(x) > (self.kept if kept is None else kept), x, 0)
         z = x @ (w["gate"] if self.gated else w["up"]) + (w["bias"] if self.bias else 0)
         act = (relu if self.act == "relu" else silu)(z)
         up = x @ w["up"]
         minus = w["centre"] if self.minus else 0
-        score = {"all": None, "nonzero": act, "gate": act,
+        score = {"all": None, "nonzero": act, "gate": act, "both": act * up,
                  "centred": (act - w["centre"]) * w["norm"],
                  "product": (act - w["centre"]) * up * w["norm"]}[self.select]
         if self.select == "all":
@@ -130,7 +145,7 @@ class Block:
         if self.crossover is not None and len(x) <= 16 and keep.any(0).mean() > self.crossover:
             keep = numpy.ones_like(keep)
         hidden = numpy.where(keep, (act - minus) * (up if self.gated else 1), 0)
-        return hidden @ w["down"] + x @ w["folded"] + w["offset"], keep, sure
+        return hidden @ w["down"] + whole @ w["folded"] + w["offset"], keep, sure
 
 
 BLOCKS = {
@@ -150,6 +165,11 @@ BLOCKS = {
     "around it, relu": Block("nonzero", act="relu", gated=False, bias=True, crossover=0.6),
     "around it in groups": Block("gate", minus=True, group=16, threshold=0.6, crossover=0.7),
     "above it, nothing known": Block("gate", known=False, bias=True, minus=True, crossover=0),
+    "inputs": Block("both", known_up=True, bias=True, kept=0.5),
+    "inputs, plain": Block("gate", gated=False, bias=True, kept=0.5),
+    "inputs, gate known": Block("gate", minus=True, kept=0.5),
+    "inputs, nothing known": Block("gate", known=False, kept=0.5),
+    "inputs, around the crossover": Block("both", known_up=True, kept=0.25, crossover=0.8),
 }
 
 
@@ -182,25 +202,29 @@ class CompressedBlocksTest(unittest.TestCase):
     def check(self, path, block, tolerance, thresholds):
         compared, isas = 0, list(self.targets(path))
         self.assertTrue(isas)
-        for isa, threshold in itertools.product(isas, thresholds):
+        inputs = [None] if block.kept is None else (block.kept, 0.0, 1e9)
+        for isa, threshold, kept in itertools.product(isas, thresholds, inputs):
             os.environ["SPARSE_OPT_ISA"] = isa
             models = [sparse_opt.load(path, threads=n) for n in (1, 2, 3, 4)]
             for model in models:
                 if block.select not in ("nonzero", "all"):
                     model.set_knob("b.threshold", threshold)
+                if kept is not None:
+                    model.set_knob("b.input_threshold", kept)
             for rows in ROWS:
-                x = RANDOM.standard_normal((rows, WIDTH)).astype(numpy.float32)
+                x = RANDOM.standard_normal((rows, block.width)).astype(numpy.float32)
                 results = [model.run(None, {"x": x})[0] for model in models]
                 for other in results[1:]:
                     numpy.testing.assert_array_equal(results[0], other)
-                expected, keep, sure = block.run(x, threshold)
+                expected, keep, sure = block.run(x, threshold, kept)
                 if not sure and tolerance < 1e-3:
                     continue
                 compared += 1
                 error = abs(results[0] - expected).max() / abs(expected).max()
-                self.assertLess(error, tolerance, f"{isa}, {rows} rows, above {threshold}")
+                self.assertLess(error, tolerance,
+                                f"{isa}, {rows} rows, above {threshold}, inputs above {kept}")
         del os.environ["SPARSE_OPT_ISA"]
-        self.assertGreater(compared, len(ROWS) * len(thresholds) // 2)
+        self.assertGreater(compared, len(ROWS) * len(thresholds) * len(inputs) // 2)
 
     def test_values(self):
         for name, block in BLOCKS.items():
@@ -231,6 +255,42 @@ class CompressedBlocksTest(unittest.TestCase):
                         many = model.run(None, {"x": x.repeat(17, 0)})[0][:1]
                         errors.append(abs(few - many).max() / abs(many).max())
                     self.assertLessEqual(numpy.median(errors), 1e-5, isa)
+
+    def test_narrow_inputs(self):
+        """An x that bf16 holds exactly, so that no rounding selects otherwise."""
+        block = Block("both", known_up=True, bias=True, kept=0.5, weights=weights(128, 192))
+        x = (numpy.round(RANDOM.standard_normal((40, 128)) * 16) / 16).astype(numpy.float32)
+        for flags in (["--dtype=bf16"], ["--weight-type=bf16"], ["--weight-type=int8"]):
+            path = self.compile(block, "--max-error=rel:0.1", *flags)
+            for isa, rows in itertools.product(list(self.targets(path)), ROWS):
+                with self.subTest(flags=flags, isa=isa, rows=rows):
+                    os.environ["SPARSE_OPT_ISA"] = isa
+                    model = sparse_opt.load(path, threads=2, knobs={"b.threshold": 0})
+                    y, expected = model.run(None, {"x": x[:rows]})[0], block.run(x[:rows], 0)[0]
+                    self.assertLess(abs(y - expected).max() / abs(expected).max(), 2e-2)
+                    if rows == 1:
+                        many = model.run(None, {"x": x[:1].repeat(17, 0)})[0][:1]
+                        self.assertLess(abs(y - many).max() / abs(y).max(), 4e-3)
+            del os.environ["SPARSE_OPT_ISA"]
+
+    def test_shapes_of_inputs(self):
+        for width, neurons in ((64, 64), (192, 128), (320, 448)):
+            for gated in (True, False):
+                with self.subTest(width=width, neurons=neurons, gated=gated):
+                    block = Block("both" if gated else "gate", gated=gated, known_up=gated,
+                                  kept=0.75, weights=weights(width, neurons))
+                    self.check(self.compile(block), block, 1e-5, (block.threshold,))
+
+    def test_inputs_without_thresholds_are_the_block(self):
+        kept, dense = BLOCKS["inputs"], Block("all", bias=True)
+        paths = self.compile(kept), self.compile(dense)
+        skipping, whole = (sparse_opt.load(path, threads=2) for path in paths)
+        for knob in ("b.threshold", "b.input_threshold"):
+            skipping.set_knob(knob, 0)
+        for rows in ROWS:
+            x = RANDOM.standard_normal((rows, WIDTH)).astype(numpy.float32)
+            y, expected = (model.run(None, {"x": x})[0] for model in (skipping, whole))
+            self.assertLess(abs(y - expected).max(), 1e-5 * abs(expected).max())
 
     def test_zero_threshold_is_all(self):
         """Zero surrogate: what is skipped adds nothing, to the last bit."""

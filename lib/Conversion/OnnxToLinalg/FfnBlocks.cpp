@@ -34,9 +34,8 @@ Value lowering::activation(Scalars &s, Value x, ffn::Activation kind) {
   llvm_unreachable("an activation without scalar code");
 }
 
-/// act(x w + bias)
-static Tensor project(Lowering &l, Tensor x, Value weight, Value bias,
-                      ffn::Activation kind) {
+Tensor lowering::project(Lowering &l, Tensor x, Value weight, Value bias,
+                         ffn::Activation kind) {
   Tensor result = contract(l, x, l.lookup(weight));
   if (bias)
     result = addBias(l, result, l.lookup(bias));
@@ -65,7 +64,25 @@ static void lowerBlock(ffn::BlockOp op, Lowering &l) {
         project(l, hidden, op.getDown(), op.getDownBias(), identity));
 }
 
+/// True for scores of kept columns that one correction alone reads, which
+/// computes them then: whether rows are few decides about all of a block.
+static bool isLeftToCorrection(ffn::ScoreOp op) {
+  auto keep = op.getX().getDefiningOp<ffn::KeepOp>();
+  ffn::CorrectOp owner;
+  for (Operation *user : op->getUsers())
+    if (auto correct = dyn_cast<ffn::CorrectOp>(user))
+      owner = correct;
+  if (!keep || !owner || owner.getX() != keep.getY())
+    return false;
+  return llvm::all_of(op->getUsers(), [&](Operation *user) {
+    return user == owner || (user == owner.getSelection().getDefiningOp() &&
+                             owner.getSelection().hasOneUse());
+  });
+}
+
 static void lowerScore(ffn::ScoreOp op, Lowering &l) {
+  if (isLeftToCorrection(op))
+    return;
   l.set(op.getResult(), project(l, l.lookup(op.getX()), op.getWeight(),
                                 op.getBias(), op.getActivation()));
 }
@@ -149,11 +166,28 @@ static bool selectsNonZeros(Correction &c) {
          (!select.getTimes() || select.getTimes() == c.op.getKnownUp());
 }
 
-Tensor lowering::correctManyRows(Lowering &l, Correction &c, bool all) {
+/// The correction's own scores, of masked columns.
+static void scoreManyRows(Lowering &l, Correction &c) {
+  std::optional<Tensor> x;
+  auto compute = [&](ffn::ScoreOp score, std::optional<Tensor> &known) {
+    if (!score || known)
+      return;
+    if (!x)
+      x = keptColumns(l, c.keep());
+    l.set(score.getResult(), project(l, *x, score.getWeight(), score.getBias(),
+                                     score.getActivation()));
+    known = l.lookup(score.getResult());
+  };
+  compute(c.actScore, c.act);
+  compute(c.upScore, c.up);
+}
+
+Tensor lowering::correctManyRows(Lowering &l, Correction c, bool all) {
   Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
   if (!all) // else its caller did
     noteRows(l, c, l.index(rows), /*selected=*/{});
   all |= selectsNonZeros(c);
+  scoreManyRows(l, c);
   Operands operands(l);
   int act = operands.add(c.act ? *c.act
                                : projectNeurons(l, c.x, actProjection(l, c)));
@@ -161,20 +195,16 @@ Tensor lowering::correctManyRows(Lowering &l, Correction &c, bool all) {
   if (c.isGated())
     up =
         operands.add(c.up ? *c.up : projectNeurons(l, c.x, upProjection(l, c)));
-  int group = -1;
-  std::optional<Rule> rule;
-  if (!all && c.select.getType().getGroup() > 1)
-    group = operands.add(keptNeurons(l, c.select, c.shape));
-  else if (!all)
-    rule.emplace(c.select, operands);
+  std::optional<Keeps> keeps;
+  if (!all)
+    keeps.emplace(l, c.select, c.shape, operands);
   Tensor hidden = l.map(
       operands.get(), c.x.elementType, c.shape, [&](Scalars &s, ValueRange v) {
         Value value = minus < 0 ? v[act] : s.sub(v[act], v[minus]);
         value = up < 0 ? value : s.mul(value, v[up]);
         if (all)
           return value;
-        return s.select(rule ? rule->keeps(s, v) : v[group], value,
-                        s.constant(value.getType(), 0));
+        return s.select((*keeps)(s, v), value, s.constant(value.getType(), 0));
       });
   return contract(l, hidden, c.down);
 }
@@ -187,18 +217,26 @@ static void lowerCorrect(ffn::CorrectOp op, Lowering &l) {
                {},
                {},
                {},
+               {},
+               {},
                {}};
-  if (op.getKnownGate())
-    c.act = l.lookup(op.getKnownGate());
-  if (op.getKnownUp())
-    c.up = l.lookup(op.getKnownUp());
+  auto know = [&](Value known, std::optional<Tensor> &tensor,
+                  ffn::ScoreOp &own) {
+    auto score = known ? known.getDefiningOp<ffn::ScoreOp>() : ffn::ScoreOp();
+    if (score && isLeftToCorrection(score))
+      own = score;
+    else if (known)
+      tensor = l.lookup(known);
+  };
+  know(op.getKnownGate(), c.act, c.actScore);
+  know(op.getKnownUp(), c.up, c.upScore);
   if (op.getMinus())
     c.minus = l.lookup(op.getMinus());
   c.shape.assign(c.x.shape.begin(), c.x.shape.end());
   c.shape.back() = l.size(c.neurons());
   Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
   std::optional<int64_t> known = getConstantIntValue(rows);
-  bool fits = fitsKernels(c);
+  bool fits = fitsKernels(l, c);
   if (!fits && c.select.getRule() != ffn::Rule::All)
     emitRemark(op.getLoc()) << "all neurons of this block are computed for few "
                                "rows too: kernels that skip them need f32 "
@@ -233,6 +271,8 @@ void lowering::lowerFfn(Operation *op, Lowering &l) {
     lowerScore(score, l);
   else if (auto linear = dyn_cast<ffn::LinearOp>(op))
     lowerLinear(linear, l);
+  else if (auto keep = dyn_cast<ffn::KeepOp>(op))
+    l.set(keep.getY(), keptColumns(l, keep));
   else if (auto knob = dyn_cast<ffn::KnobOp>(op))
     knob.replaceAllUsesWith(kernel::KnobOp::create(l.b, l.loc,
                                                    knob.getKnobNameAttr(),

@@ -2,7 +2,8 @@
 //
 // Corrections of few rows: the neurons that any of the rows keeps are listed
 // (kernel.select), then only their rows of the weights are read
-// (kernel.selected_product, kernel.selected_sum).
+// (kernel.selected_product, kernel.selected_sum). So are, for scores of kept
+// columns, the rows of gate and up.
 #include "FfnSelection.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -23,16 +24,23 @@ static bool isNeuronMajor(Tensor weight) {
          weight.value.getDefiningOp<arith::ConstantOp>();
 }
 
-bool lowering::fitsKernels(Correction &c) {
+bool lowering::fitsKernels(Lowering &l, Correction &c) {
   ffn::CorrectOp op = c.op;
+  auto sums = [&](ffn::ScoreOp score) { // of rows of its weight
+    return score && isNeuronMajor(l.lookup(score.getWeight()));
+  };
   auto divides = [&](Value weight) { // transposed it has no padding
     auto type = cast<RankedTensorType>(weight.getType());
     return type.hasStaticShape() && type.getDimSize(0) % wholeLine == 0 &&
            weight.getDefiningOp<onnx::ConstantOp>();
   };
   return c.x.elementType.isF32() && c.select.getRule() != ffn::Rule::All &&
-         (c.act || divides(op.getGate() ? op.getGate() : op.getUp())) &&
-         (!c.isGated() || c.up || divides(op.getUp())) && isNeuronMajor(c.down);
+         (c.act ||
+          (c.actScore ? sums(c.actScore)
+                      : divides(op.getGate() ? op.getGate() : op.getUp()))) &&
+         (!c.isGated() || c.up ||
+          (c.upScore ? sums(c.upScore) : divides(op.getUp()))) &&
+         isNeuronMajor(c.down);
 }
 
 namespace {
@@ -44,11 +52,15 @@ struct Selected {
 /// Code for the rows of one correction.
 class FewRows {
 public:
-  FewRows(Lowering &l, Correction &c)
-      : l(l), c(c), rows(l.product(ArrayRef<Size>(c.x.shape).drop_back())) {}
+  FewRows(Lowering &l, Correction known)
+      : l(l), c(std::move(known)),
+        rows(l.product(ArrayRef<Size>(c.x.shape).drop_back())) {}
 
   Tensor emit() {
-    Selected selected = select();
+    if (c.actScore || c.upScore)
+      scoreKept();
+    Selected selected = select(c.select, c.shape,
+                               {c.act, c.up, c.act ? c.minus : std::nullopt});
     if (!c.op.getAllAbove())
       return correct(selected);
     Sizes shape(c.x.shape);
@@ -71,6 +83,32 @@ public:
 
 private:
   using Body = llvm::function_ref<SmallVector<Value>(Scalars &, ValueRange)>;
+
+  /// What a selected neuron's value is made of: (act - minus) * up.
+  struct Factors {
+    std::optional<Tensor> act, up, minus;
+  };
+
+  /// The scores of kept columns are known from here on.
+  void scoreKept() {
+    ffn::KeepOp keep = c.keep();
+    Tensor x = l.lookup(keep.getX());
+    Selected selected =
+        select(keep.getSelection().getDefiningOp<ffn::SelectOp>(), x.shape,
+               {x, std::nullopt, std::nullopt});
+    auto compute = [&](ffn::ScoreOp score, std::optional<Tensor> &known) {
+      if (!score)
+        return;
+      std::optional<Tensor> bias;
+      if (score.getBias())
+        bias = l.lookup(score.getBias());
+      l.set(score.getResult(), sum(selected, l.lookup(score.getWeight()), bias,
+                                   score.getActivation()));
+      known = l.lookup(score.getResult());
+    };
+    compute(c.actScore, c.act);
+    compute(c.upScore, c.up);
+  }
 
   /// More of the neurons than skipping is worth.
   Value isDense(const Selected &selected) {
@@ -102,7 +140,7 @@ private:
     }
     if (c.isGated() && !c.up)
       selected.values = product(selected, upProjection(l, c), {});
-    return sum(selected);
+    return sum(selected, c.down, {}, ffn::Activation::Identity);
   }
 
   Value rowsBy(int64_t columns) {
@@ -123,26 +161,27 @@ private:
     kernel::YieldOp::create(l.b, l.loc, body(s, block->getArguments()));
   }
 
-  /// Which neurons, and what is known of their values.
-  Selected select() {
+  /// What of `shape` is kept, and what is known of its values.
+  Selected select(ffn::SelectOp kept, ArrayRef<Size> shape,
+                  const Factors &factors) {
     Operands operands(l);
     std::optional<Rule> rule;
-    bool isMask = c.select.getType().getGroup() > 1 ||
-                  c.select.getRule() == ffn::Rule::Given;
+    bool isMask =
+        kept.getType().getGroup() > 1 || kept.getRule() == ffn::Rule::Given;
     if (isMask)
-      operands.add(l.map(keptNeurons(l, c.select, c.shape), f32(),
+      operands.add(l.map(keptNeurons(l, kept, shape), f32(),
                          [&](Scalars &s, ValueRange v) {
                            return s.cast(v[0], v[0].getType(), f32());
                          }));
     else
-      rule.emplace(c.select, operands);
-    int act = c.act ? operands.add(*c.act) : -1;
-    int up = c.up ? operands.add(*c.up) : -1;
-    int minus = c.act && c.minus ? operands.add(*c.minus) : -1;
+      rule.emplace(kept, operands);
+    int act = factors.act ? operands.add(*factors.act) : -1;
+    int up = factors.up ? operands.add(*factors.up) : -1;
+    int minus = factors.minus ? operands.add(*factors.minus) : -1;
     SmallVector<Value> inputs;
     for (const Tensor &tensor : operands.get())
       inputs.push_back(tensor.rank() == 1 ? tensor.value : asRows(tensor));
-    int64_t neurons = c.neurons();
+    int64_t neurons = kept.getType().getNeurons();
     Type i32 = l.b.getI32Type();
     Value list = l.empty({l.size(neurons)}, i32), count = l.empty({}, i32);
     Value values = rowsBy(neurons);
@@ -152,7 +191,7 @@ private:
         ArrayRef(inputs).drop_front(), list, count, values);
     fill(op.getRule(), ArrayRef(inputs).drop_front(),
          [&](Scalars &s, ValueRange v) -> SmallVector<Value> {
-           Value kept = isMask
+           Value keep = isMask
                             ? arith::CmpFOp::create(s.b, s.loc,
                                                     arith::CmpFPredicate::UNE,
                                                     v[0], s.constant(f32(), 0))
@@ -163,7 +202,7 @@ private:
              value = s.sub(value, v[minus]);
            if (up >= 0)
              value = value ? s.mul(value, v[up]) : v[up];
-           return {kept, value ? value : s.constant(f32(), 1)};
+           return {keep, value ? value : s.constant(f32(), 1)};
          });
     return {op.getResult(0), op.getResult(1), op.getResult(2)};
   }
@@ -191,26 +230,33 @@ private:
     return op.getResult();
   }
 
-  Tensor sum(const Selected &selected) {
+  /// act(values weight + bias), of the selected rows of the weight
+  Tensor sum(const Selected &selected, Tensor weight,
+             std::optional<Tensor> bias, ffn::Activation kind) {
     int64_t columns =
-        cast<RankedTensorType>(c.down.value.getType()).getDimSize(1);
+        cast<RankedTensorType>(weight.value.getType()).getDimSize(1);
+    SmallVector<Value> extras;
+    if (bias)
+      extras.push_back(bias->value);
     Value out = rowsBy(columns);
     auto op = kernel::SelectedSumOp::create(
-        l.b, l.loc, out.getType(), selected.values, c.down.value, selected.list,
-        selected.count, ValueRange(), out);
-    fill(op.getEpilogue(), {},
-         [](Scalars &, ValueRange v) -> SmallVector<Value> { return {v[0]}; });
+        l.b, l.loc, out.getType(), selected.values, weight.value, selected.list,
+        selected.count, extras, out);
+    fill(op.getEpilogue(), extras,
+         [&](Scalars &s, ValueRange v) -> SmallVector<Value> {
+           return {activation(s, bias ? s.add(v[0], v[1]) : v[0], kind)};
+         });
     Sizes shape(c.x.shape);
     shape.back() = l.size(columns);
     return l.reshape({op.getResult(), {rows, shape.back()}, f32()}, shape);
   }
 
   Lowering &l;
-  Correction &c;
+  Correction c;
   Size rows;
 };
 } // namespace
 
-Tensor lowering::correctFewRows(Lowering &l, Correction &c) {
-  return FewRows(l, c).emit();
+Tensor lowering::correctFewRows(Lowering &l, Correction c) {
+  return FewRows(l, std::move(c)).emit();
 }

@@ -66,9 +66,34 @@ Tensor lowering::keptNeurons(Lowering &l, ffn::SelectOp select,
   return l.reshape(any, shape);
 }
 
+Keeps::Keeps(Lowering &l, ffn::SelectOp select, ArrayRef<Size> shape,
+             Operands &operands) {
+  if (select.getType().getGroup() > 1)
+    mask = operands.add(keptNeurons(l, select, shape));
+  else
+    rule.emplace(select, operands);
+}
+
+Value Keeps::operator()(Scalars &s, ValueRange v) {
+  return rule ? rule->keeps(s, v) : v[mask];
+}
+
+Tensor lowering::keptColumns(Lowering &l, ffn::KeepOp op) {
+  Tensor x = l.lookup(op.getX());
+  Operands operands(l);
+  int value = operands.add(x);
+  Keeps keeps(l, op.getSelection().getDefiningOp<ffn::SelectOp>(), x.shape,
+              operands);
+  return l.map(operands.get(), x.elementType, x.shape,
+               [&](Scalars &s, ValueRange v) {
+                 return s.select(keeps(s, v), v[value],
+                                 s.constant(v[value].getType(), 0));
+               });
+}
+
 /// The weight is transposed now when it is a constant.
-static Projection project(Lowering &l, Value weight, Value bias,
-                          ffn::Activation kind) {
+static Projection neuronMajor(Lowering &l, Value weight, Value bias,
+                              ffn::Activation kind) {
   Projection result{l.transpose(l.lookup(weight), {1, 0}), {}, kind};
   if (bias)
     result.bias = l.lookup(bias);
@@ -77,15 +102,15 @@ static Projection project(Lowering &l, Value weight, Value bias,
 
 Projection lowering::actProjection(Lowering &l, Correction &c) {
   ffn::CorrectOp op = c.op;
-  return c.isGated()
-             ? project(l, op.getGate(), op.getGateBias(), op.getActivation())
-             : upProjection(l, c);
+  return c.isGated() ? neuronMajor(l, op.getGate(), op.getGateBias(),
+                                   op.getActivation())
+                     : upProjection(l, c);
 }
 
 Projection lowering::upProjection(Lowering &l, Correction &c) {
   ffn::CorrectOp op = c.op;
-  return project(l, op.getUp(), op.getUpBias(),
-                 c.isGated()
-                     ? op.getUpActivation().value_or(ffn::Activation::Identity)
-                     : op.getActivation());
+  return neuronMajor(
+      l, op.getUp(), op.getUpBias(),
+      c.isGated() ? op.getUpActivation().value_or(ffn::Activation::Identity)
+                  : op.getActivation());
 }

@@ -41,7 +41,26 @@ private:
 Tensor keptNeurons(Lowering &l, ffn::SelectOp select,
                    llvm::ArrayRef<Size> shape);
 
+/// The same as scalar code over operands, by what it takes: the rule, or a
+/// tensor where groups are kept.
+class Keeps {
+public:
+  Keeps(Lowering &l, ffn::SelectOp select, llvm::ArrayRef<Size> shape,
+        Operands &operands);
+  mlir::Value operator()(Scalars &s, mlir::ValueRange v);
+
+private:
+  std::optional<Rule> rule;
+  int mask = -1;
+};
+
+/// ffn.keep by masking.
+Tensor keptColumns(Lowering &l, ffn::KeepOp op);
+
 mlir::Value activation(Scalars &s, mlir::Value x, ffn::Activation kind);
+/// act(x weight + bias), dense.
+Tensor project(Lowering &l, Tensor x, mlir::Value weight, mlir::Value bias,
+               ffn::Activation kind);
 
 /// What a correction is made of.
 struct Correction {
@@ -52,10 +71,15 @@ struct Correction {
   /// the first.
   std::optional<Tensor> act, up;
   std::optional<Tensor> minus;
+  /// Scores of kept columns of x that nothing else reads, or null: each form of
+  /// the correction computes them its own way, and knows act and up then.
+  ffn::ScoreOp actScore, upScore;
   Sizes shape; ///< of x, with the neurons in place of its columns
 
   bool isGated() { return !!op.getGate(); }
   int64_t neurons() { return select.getType().getNeurons(); }
+  /// Where the scores' x comes from.
+  ffn::KeepOp keep() { return op.getX().getDefiningOp<ffn::KeepOp>(); }
 };
 
 /// A projection into neurons and its activation. The weight is neuron-major.
@@ -68,7 +92,7 @@ Projection actProjection(Lowering &l, Correction &c);
 Projection upProjection(Lowering &l, Correction &c);
 
 /// True when kernel.select and its kin can compute it.
-bool fitsKernels(Correction &c);
+bool fitsKernels(Lowering &l, Correction &c);
 /// The most rows that those are for.
 constexpr int64_t fewRows = 16;
 /// Tells the telemetry of rows that were computed, whole without `selected` or
@@ -76,10 +100,10 @@ constexpr int64_t fewRows = 16;
 void noteRows(Lowering &l, Correction &c, mlir::Value rows,
               mlir::Value selected, bool guarded = false);
 /// The correction by dense products, masked by the selection or of `all`.
-Tensor correctManyRows(Lowering &l, Correction &c, bool all = false);
+Tensor correctManyRows(Lowering &l, Correction c, bool all = false);
 /// The correction of few rows, by kernels that read the selected neurons'
 /// weights alone.
-Tensor correctFewRows(Lowering &l, Correction &c);
+Tensor correctFewRows(Lowering &l, Correction c);
 
 } // namespace sparse_opt::lowering
 #endif
