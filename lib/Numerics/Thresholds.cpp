@@ -37,13 +37,17 @@ static std::vector<double> rowNorms(const Matrix &rows) {
 
 Skipping::Skipping(const BlockWeights &block, Neurons neurons,
                    const ScoreRule &rule, const MatrixRef &residual,
-                   RowFunction norm)
+                   RowFunction norm, const MatrixRef &exact)
     : block(block), scores(scoresOf(neurons, rule)),
       excess(excessOf(neurons, rule.minus, /*times=*/true)),
       sorted(scores.data(), scores.data() + scores.size()),
       norm(std::move(norm)) {
   assert(scores.size() && "no rows");
   Matrix y = outputs(block, excessOf(neurons, Vector(), /*times=*/true));
+  if (exact.size()) {
+    lost = exact - y;
+    y = exact;
+  }
   norms = rowNorms(y);
   if (residual.size()) {
     y += residual;
@@ -96,6 +100,8 @@ double Skipping::cettAt(float threshold, long rows,
     Matrix skipped = (scores.middleRows(begin, count).array() > threshold)
                          .select(0.0f, excess.middleRows(begin, count));
     Matrix error = skipped * block.down;
+    if (lost.size())
+      error += lost.middleRows(begin, count);
     std::vector<double> found = rowNorms(error);
     for (long row = 0; row < count; ++row)
       sum += ratio(found[row], norms[begin + row]);
@@ -137,11 +143,16 @@ double Skipping::normedError(long begin, const Matrix &errors) const {
   return sum;
 }
 
-float Skipping::thresholdForDensity(double density) const {
-  assert(density >= 0 && density <= 1 && "a density is a share");
+float sparse_opt::numerics::thresholdKeeping(const std::vector<float> &sorted,
+                                             double share) {
+  assert(share >= 0 && share <= 1 && "a density is a share");
   // The (kept + 1)-th largest: at most `kept` are strictly above it.
-  size_t kept = size_t(density * double(sorted.size()));
+  size_t kept = size_t(share * double(sorted.size()));
   return kept >= sorted.size() ? 0 : sorted[sorted.size() - 1 - kept];
+}
+
+float Skipping::thresholdForDensity(double density) const {
+  return thresholdKeeping(sorted, density);
 }
 
 float Skipping::thresholdForCett(double cett, long rows, int steps) const {

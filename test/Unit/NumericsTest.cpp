@@ -2,6 +2,7 @@
 //
 // The mathematics of thresholds against loops over the published definitions,
 // and cases small enough to work out by hand.
+#include "sparse-opt/Numerics/InputThresholds.h"
 #include "sparse-opt/Numerics/Thresholds.h"
 #include <cmath>
 #include <gtest/gtest.h>
@@ -272,4 +273,91 @@ TEST(Numerics, InfinityIsSeen) {
   Matrix x = Matrix::Constant(1, 3, 3e38f);
   BlockWeights view = block.view();
   EXPECT_FALSE(Skipping(view, evaluate(view, x), {}, Matrix()).isFinite());
+}
+
+TEST(Numerics, InputsByHand) {
+  TestBlock block = byHand();
+  Matrix x(2, 3), residual(2, 1);
+  x << 1, 2, 3, 2, -2, 4; // y = 321 and 402
+  residual << 100, 0;
+  BlockWeights view = block.view();
+  InputSkipping skipping(view, x, residual);
+  EXPECT_DOUBLE_EQ(skipping.weightOfInputs(), 0.75); // up is 3 x 3, down 3 x 1
+  EXPECT_EQ(skipping.thresholdForInputs(1), 0);
+  EXPECT_EQ(skipping.thresholdForInputs(1.0 / 3), 2);
+  EXPECT_DOUBLE_EQ(skipping.inputsAbove(2), 1.0 / 3);
+  // x becomes (0, 0, 3) and (0, 0, 4), of which the first neuron is skipped.
+  SkipEffect effect = skipping.at({2, 3}, skipping.above(2, 2));
+  EXPECT_NEAR(effect.cett, (1.0 + 2.0 / 402) / 2, 1e-7);
+  EXPECT_NEAR(*effect.withResidual, (321.0 / 421 + 2.0 / 402) / 2, 1e-7);
+  EXPECT_DOUBLE_EQ(*effect.inputs, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(*effect.neurons, 1.0 / 6);
+  EXPECT_DOUBLE_EQ(effect.density, 0.75 / 3 + 0.25 / 6);
+  EXPECT_EQ(skipping.at({0, 0}, skipping.above(0, 2)).cett, 0);
+}
+
+TEST(Numerics, InputErrorsAreDifferencesToTheBlock) {
+  for (bool gated : {false, true}) {
+    TestBlock block = randomBlock(gated, Activation::Silu);
+    BlockWeights view = block.view();
+    Matrix x = randomMatrix(50, 7);
+    auto productsOf = [&](const Matrix &x) {
+      Neurons neurons = evaluate(view, x);
+      Matrix m = neurons.act;
+      if (gated)
+        m.array() *= neurons.up.array();
+      return m;
+    };
+    InputSkipping skipping(view, x, Matrix());
+    Matrix y = outputs(view, productsOf(x));
+    InputThresholds at = {0.4f, 0.6f};
+    Matrix m = productsOf((x.array().abs() > at.inputs).select(x, 0.0f));
+    Matrix kept = (m.array().abs() > at.neurons).select(m, 0.0f);
+    Matrix error = outputs(view, kept) - y;
+    double cett = 0;
+    for (long row = 0; row < x.rows(); ++row)
+      cett += error.row(row).norm() / y.row(row).norm() / double(x.rows());
+    SkipEffect effect = skipping.at(at, skipping.above(at.inputs, x.rows()));
+    EXPECT_NEAR(effect.cett, cett, 1e-5);
+    EXPECT_NEAR(*effect.neurons,
+                double((m.array().abs() > at.neurons).count()) / m.size(),
+                1e-9);
+  }
+}
+
+TEST(Numerics, StepsTakeWhatCostsTheBlockLess) {
+  for (bool gated : {false, true}) {
+    TestBlock block = randomBlock(gated, Activation::Gelu);
+    BlockWeights view = block.view();
+    InputSkipping skipping(view, randomMatrix(128, 7), Matrix());
+    std::vector<InputStep> steps = inputSteps(skipping);
+    auto errorOf = [&](InputShares shares) {
+      Skipping above =
+          skipping.above(skipping.thresholdForInputs(shares.inputs), 128);
+      return above.at(above.thresholdForDensity(shares.neurons)).cett;
+    };
+    ASSERT_GE(steps.size(), 19u);
+    EXPECT_EQ(steps[0].error, 0);
+    for (size_t i = 1; i < steps.size(); ++i) {
+      InputShares before = steps[i - 1].shares, now = steps[i].shares;
+      EXPECT_NEAR(skipping.densityOf(now), 1 - double(i) / 20, 1e-9);
+      EXPECT_NEAR(steps[i].error, errorOf(now), 1e-9);
+      InputShares other = before;
+      if (now.inputs < before.inputs)
+        other.neurons -= 0.05 / skipping.weightOfNeurons();
+      else
+        other.inputs -= 0.05 / skipping.weightOfInputs();
+      if (other.inputs >= 0 && other.neurons >= 0) {
+        EXPECT_LE(steps[i].error, errorOf(other) + 1e-6);
+      }
+    }
+    for (double density : {1.0, 0.97, 0.8, 0.33, 0.01})
+      EXPECT_NEAR(skipping.densityOf(sharesAt(steps, skipping, density)),
+                  density, 1e-9);
+    double density = densityForCett(steps, skipping, 0.2);
+    EXPECT_LT(density, 1);
+    EXPECT_LE(errorOf(sharesAt(steps, skipping, density)), 0.2);
+    EXPECT_GT(errorOf(sharesAt(steps, skipping, density - 2.0 / 256)), 0.2);
+    EXPECT_GT(densityForCett(steps, skipping, 1e-9), 0.95);
+  }
 }

@@ -38,6 +38,10 @@ Matrix scoresOf(const Neurons &neurons, const ScoreRule &rule);
 /// Rows to as many rows.
 using RowFunction = std::function<Matrix(const MatrixRef &)>;
 
+/// The smallest threshold that `share` of the magnitudes, ascending, or less
+/// are above; 0 where 0 is one.
+float thresholdKeeping(const std::vector<float> &sorted, double share);
+
 /// What a threshold does on some rows.
 struct SkipEffect {
   double density = 0; ///< share of neurons kept
@@ -51,6 +55,9 @@ struct SkipEffect {
   /// norm(f(y + residual)), where f is what the sum goes through next; nothing
   /// without an f, or where that isn't finite.
   std::optional<double> afterNorm;
+  /// Where inputs are skipped too (InputThresholds.h): the shares of both that
+  /// are kept. `density` is that of the weights' elements then.
+  std::optional<double> inputs, neurons;
 };
 
 /// One block on some rows, ready to be asked about thresholds. Takes
@@ -58,9 +65,11 @@ struct SkipEffect {
 class Skipping {
 public:
   /// `residual` is rows x out or empty: what is added behind the block. `norm`
-  /// may be null.
+  /// may be null. `exact` is rows x out or empty: what the block should be, if
+  /// that isn't what `neurons` give.
   Skipping(const BlockWeights &block, Neurons neurons, const ScoreRule &rule,
-           const MatrixRef &residual, RowFunction norm = nullptr);
+           const MatrixRef &residual, RowFunction norm = nullptr,
+           const MatrixRef &exact = Matrix());
 
   /// False when a row came out NaN or infinite.
   bool isFinite() const;
@@ -87,6 +96,7 @@ private:
   const BlockWeights &block;
   Matrix scores;
   Matrix excess;             ///< (act - minus) * up: what a neuron adds
+  Matrix lost;               ///< before any is skipped; empty: nothing
   std::vector<float> sorted; ///< scores, ascending
   std::vector<double> norms, residualNorms; ///< of y and y + residual
   RowFunction norm;
