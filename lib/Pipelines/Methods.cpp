@@ -157,6 +157,12 @@ std::string sparse_opt::methodText(const llvm::json::Object &entry) {
     text += llvm::formatv("; density {0:f3}", *density).str();
   if (auto density = entry.getNumber("held_out_density"))
     text += llvm::formatv(", held out {0:f3}", *density).str();
+  auto inputs = entry.getNumber("held_out_input_density");
+  auto neurons = entry.getNumber("held_out_neuron_density");
+  if (inputs && neurons)
+    text += llvm::formatv(" of the weights (inputs {0:f3}, neurons {1:f3})",
+                          *inputs, *neurons)
+                .str();
   if (auto cett = entry.getNumber("held_out_cett"))
     text += llvm::formatv("; CETT held out {0:f4}", *cett).str();
   if (auto error = entry.getNumber("held_out_error_with_residual"))

@@ -103,6 +103,7 @@ public:
 
   void run() {
     bool isGated = !!block.getGate();
+    keepInputs();
     Value act =
         isGated
             ? score(block.getActivation(), block.getGate(), block.getGateBias())
@@ -113,8 +114,8 @@ public:
                  block.getUp(), block.getUpBias());
     Value selection = select(act, up), crossover = knob(".crossover", 1);
     Value y = ffn::CorrectOp::create(
-        builder, loc, block.getType(), block.getActivation(), block.getX(),
-        selection, act, up, block.getGate(), block.getGateBias(), block.getUp(),
+        builder, loc, block.getType(), block.getActivation(), x, selection, act,
+        up, block.getGate(), block.getGateBias(), block.getUp(),
         block.getUpBias(), block.getDown(), form.minus, crossover,
         block.getUpActivationAttr(), builder.getStringAttr(name),
         form.band ? builder.getDenseF64ArrayAttr(
@@ -132,19 +133,33 @@ public:
   }
 
 private:
+  void keepInputs() {
+    x = block.getX();
+    if (!form.inputThreshold)
+      return;
+    Value selection = ffn::SelectOp::create(
+        builder, loc, selectionOf(x), ffn::Rule::Magnitude, x, Value(), Value(),
+        Value(), knob(".input_threshold", *form.inputThreshold));
+    x = ffn::KeepOp::create(builder, loc, x, selection);
+  }
+
   Value score(ffn::Activation activation, Value weight, Value bias) {
-    auto x = cast<RankedTensorType>(block.getX().getType());
-    SmallVector<int64_t> shape(x.getShape());
+    auto type = cast<RankedTensorType>(x.getType());
+    SmallVector<int64_t> shape(type.getShape());
     shape.back() = cast<RankedTensorType>(weight.getType()).getDimSize(1);
     return ffn::ScoreOp::create(
-        builder, loc, RankedTensorType::get(shape, x.getElementType()),
-        ffn::Score::Exact, activation, block.getX(), weight, bias);
+        builder, loc, RankedTensorType::get(shape, type.getElementType()),
+        ffn::Score::Exact, activation, x, weight, bias);
+  }
+
+  ffn::SelectionType selectionOf(Value scores) {
+    return ffn::SelectionType::get(
+        block.getContext(),
+        cast<RankedTensorType>(scores.getType()).getShape().back(), 1, 1);
   }
 
   Value select(Value act, Value up) {
-    auto type = ffn::SelectionType::get(
-        block.getContext(),
-        cast<RankedTensorType>(act.getType()).getShape().back(), 1, 1);
+    ffn::SelectionType type = selectionOf(act);
     if (!form.threshold)
       return ffn::SelectOp::create(builder, loc, type, ffn::Rule::NonZero, act,
                                    up, Value(), Value(), Value());
@@ -164,6 +179,7 @@ private:
   const CompressedForm &form;
   OpBuilder builder;
   Location loc;
+  Value x; ///< what scores are of
 };
 } // namespace
 

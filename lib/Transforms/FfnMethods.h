@@ -43,6 +43,8 @@ mlir::FailureOr<size_t> findInProfile(NamedBlock block,
 struct CompressedForm {
   /// |(score - minus) * times| * weight > threshold; nothing: score != 0.
   std::optional<float> threshold;
+  /// What abs(x_j) has to exceed for column j to count, or nothing: all do.
+  std::optional<float> inputThreshold;
   bool timesUp = false;      ///< scores are times act_up(x up)
   mlir::Value minus, weight; ///< of h, or null
   mlir::Value folded;        ///< d x d_out, or null

@@ -65,7 +65,8 @@ struct Survey {
     result.norm = study.norm().name;
     result.whyNoNorm = study.norm().whyNot;
     for (const ThresholdRule &rule : thresholdRules())
-      if (block.op.getGate() ? rule.forGated : rule.forPlain)
+      if (!rule.onInputs &&
+          (block.op.getGate() ? rule.forGated : rule.forPlain))
         if (!add(result, study, rule)) {
           result.whyNot = "it gives NaN or infinity on the profile's rows";
           result.rules.clear();

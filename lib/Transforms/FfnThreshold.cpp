@@ -32,6 +32,7 @@ static constexpr ThresholdRule rules[] = {
     {"cett", true, false, true, true, true},
     {"product", true, false, false, true, true},
     {"scap", false, false, false, true, false},
+    {"teal", true, false, false, true, true, /*onInputs=*/true},
 };
 
 static constexpr NamedCentre centres[] = {{"none", Centre::None},
@@ -156,6 +157,9 @@ FailureOr<ThresholdOptions> FfnThreshold::parseOptions() {
     return error() << "centre=" << centre << " is unknown; there are "
                    << namesOf(centres);
   options.centre = found->second;
+  if (options.rule->onInputs && options.centre != Centre::None)
+    return error() << "rule=" << rule << " has no centre=" << centre
+                   << ": skipped inputs count 0";
   if (targetDensity.empty() == cett.empty())
     return error() << "give either target-density= or cett=";
   double target;
@@ -175,6 +179,10 @@ FailureOr<ThresholdOptions> FfnThreshold::parseOptions() {
     return error() << "allocation=" << allocation
                    << " divides target-density= among blocks; cett= is each "
                       "block's own";
+  if (allocation != "uniform" && options.rule->onInputs)
+    return error() << "allocation=" << allocation
+                   << " divides neurons; rule=" << rule
+                   << " skips columns of x too";
   if (foldedType != "int8" && foldedType != "weights")
     return error() << "folded-type=" << foldedType
                    << " is unknown; there are int8 and weights";
@@ -292,6 +300,7 @@ LogicalResult FfnThreshold::compress(PlannedBlock &it,
   };
   CompressedForm form;
   form.threshold = plan.threshold;
+  form.inputThreshold = plan.inputThreshold;
   form.timesUp = plan.scores.timesUp;
   takeNeurons(it.block.op, plan.order);
   form.minus = vector("centre", plan.scores.minus);
@@ -336,15 +345,30 @@ void FfnThreshold::record(const PlannedBlock &it,
   setCount("rows", plan.rows);
   set("density", plan.fit.density);
   set("cett", plan.fit.cett);
-  SmallVector<Attribute> thresholds;
-  for (float threshold : plan.thresholds)
-    thresholds.push_back(number(&getContext(), threshold));
-  entry.set("thresholds", builder.getArrayAttr(thresholds));
+  auto setAll = [&](StringRef name, ArrayRef<float> values) {
+    SmallVector<Attribute> all;
+    for (float value : values)
+      all.push_back(number(&getContext(), value));
+    entry.set(name, builder.getArrayAttr(all));
+  };
+  auto setShares = [&](const Twine &prefix, const numerics::SkipEffect &of) {
+    if (of.inputs)
+      set((prefix + "input_density").str(), *of.inputs);
+    if (of.neurons)
+      set((prefix + "neuron_density").str(), *of.neurons);
+  };
+  setAll("thresholds", plan.thresholds);
+  setShares("", plan.fit);
+  if (plan.inputThreshold) {
+    set("input_threshold", *plan.inputThreshold);
+    setAll("input_thresholds", plan.inputThresholds);
+  }
   setCount("dead", it.dead);
   setCount("removed", it.removed);
   if (plan.heldOut) {
     setCount("held_out_rows", plan.heldOutRows);
     set("held_out_density", plan.heldOut->density);
+    setShares("held_out_", *plan.heldOut);
     set("held_out_cett", plan.heldOut->cett);
     if (plan.heldOut->withResidual)
       set("held_out_error_with_residual", *plan.heldOut->withResidual);
@@ -357,9 +381,13 @@ void FfnThreshold::record(const PlannedBlock &it,
       entry.set("no_norm", builder.getStringAttr(plan.whyNoNorm));
     }
     SmallVector<Attribute> settings;
-    for (const auto &[threshold, effect] : plan.settings) {
+    for (const auto &[i, known] : llvm::enumerate(plan.settings)) {
+      const auto &[threshold, effect] = known;
       NamedAttrList setting;
       setting.set("threshold", number(&getContext(), threshold));
+      if (plan.inputThreshold)
+        setting.set("input_threshold",
+                    number(&getContext(), plan.inputSettings[i]));
       setting.set("density", number(&getContext(), effect.density));
       setting.set("cett", number(&getContext(), effect.cett));
       settings.push_back(setting.getDictionary(&getContext()));

@@ -119,12 +119,11 @@ struct BlockStudy::Data {
       : floats(block.op), norm(findFollowingNorm(block.op)), profile(profile),
         index(index), neurons(neurons) {
     auto take = [&](Rows &rows, const RowSample &sample) {
-      Matrix x;
-      std::tie(x, rows.residual) =
+      std::tie(rows.x, rows.residual) =
           rowsOf(sample, profile.blocks[index], mostRows);
-      rows.count = x.rows();
+      rows.count = rows.x.rows();
       if (rows.count)
-        rows.neurons = evaluate(floats.weights, x);
+        rows.neurons = evaluate(floats.weights, rows.x);
     };
     take(fit, profile.rows[index].fit);
     take(heldOut, profile.rows[index].heldOut);
@@ -132,12 +131,16 @@ struct BlockStudy::Data {
 
   struct Rows {
     size_t count = 0;
+    Matrix x;
     Neurons neurons;
     Matrix residual;
   };
   Skipping skipping(const Rows &rows, const ScoreRule &scores) const {
     return Skipping(floats.weights, rows.neurons, scores, rows.residual,
                     norm.apply);
+  }
+  InputSkipping inputs(const Rows &rows) const {
+    return InputSkipping(floats.weights, rows.x, rows.residual, norm.apply);
   }
 
   BlockFloats floats;
@@ -168,6 +171,7 @@ Skipping BlockStudy::onFitRows(const ScoreRule &scores, size_t mostRows) const {
   };
   const Neurons &neurons = data->fit.neurons;
   return data->skipping({mostRows,
+                         Matrix(),
                          {first(neurons.act), first(neurons.up)},
                          first(data->fit.residual)},
                         scores);
@@ -175,6 +179,14 @@ Skipping BlockStudy::onFitRows(const ScoreRule &scores, size_t mostRows) const {
 
 Skipping BlockStudy::onHeldOutRows(const ScoreRule &scores) const {
   return data->skipping(data->heldOut, scores);
+}
+
+InputSkipping BlockStudy::inputsOfFitRows() const {
+  return data->inputs(data->fit);
+}
+
+InputSkipping BlockStudy::inputsOfHeldOutRows() const {
+  return data->inputs(data->heldOut);
 }
 
 ScoreRule BlockStudy::scoresOf(const ThresholdRule &rule, Centre centre) {
@@ -198,11 +210,8 @@ ScoreRule BlockStudy::scoresOf(const ThresholdRule &rule, Centre centre) {
   return scores;
 }
 
-/// Three standard deviations around the mean, of the means of sequences with
-/// at least 16 rows in the sample; of runs of 16 rows where fewer than 4 are
-/// that long. A hundredth of the neurons either way at least.
-static std::pair<double, double> bandOf(ArrayRef<double> densities,
-                                        const RowSample &sample) {
+std::pair<double, double> sparse_opt::densityBand(ArrayRef<double> densities,
+                                                  const RowSample &sample) {
   constexpr size_t least = 16;
   llvm::MapVector<uint64_t, SmallVector<double>> groups;
   auto group = [&](auto keyOf) {
@@ -258,6 +267,35 @@ static Vector inOrder(const Vector &values, ArrayRef<size_t> order) {
   return ordered;
 }
 
+/// One threshold, of the neurons.
+static void planOnNeurons(ThresholdPlan &plan, const BlockStudy &study,
+                          const RowSample &fitRows,
+                          const ThresholdOptions &options) {
+  {
+    Skipping skipping = study.onFitRows(plan.scores);
+    if (!skipping.isFinite()) {
+      plan.error = "gives NaN or infinity on the profile's rows";
+      return;
+    }
+    chooseThreshold(plan, skipping, options);
+    if (!plan.error.empty())
+      return;
+    plan.fit = skipping.at(plan.threshold);
+    plan.band = densityBand(skipping.rowDensities(plan.threshold), fitRows);
+    plan.order = byFrequency(skipping.keptAt(plan.threshold));
+    for (int part = 1; part < 20; ++part)
+      plan.thresholds.push_back(skipping.thresholdForDensity(part / 20.0));
+    for (double density : settingDensities)
+      plan.settings.push_back({skipping.thresholdForDensity(density), {}});
+  }
+  if (plan.heldOutRows) {
+    Skipping skipping = study.onHeldOutRows(plan.scores);
+    plan.heldOut = skipping.at(plan.threshold);
+    for (auto &[threshold, effect] : plan.settings)
+      effect = skipping.at(threshold);
+  }
+}
+
 ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
                                         const CalibrationProfile &profile,
                                         size_t index, ArrayRef<size_t> neurons,
@@ -269,32 +307,12 @@ ThresholdPlan sparse_opt::planThreshold(NamedBlock block,
   plan.rows = study.rows();
   plan.heldOutRows = study.heldOutRows();
   plan.scores = study.scoresOf(*options.rule, options.centre);
-  {
-    Skipping skipping = study.onFitRows(plan.scores);
-    if (!skipping.isFinite()) {
-      plan.error = "gives NaN or infinity on the profile's rows";
-      return plan;
-    }
-    chooseThreshold(plan, skipping, options);
-    if (!plan.error.empty())
-      return plan;
-    plan.fit = skipping.at(plan.threshold);
-    plan.band =
-        bandOf(skipping.rowDensities(plan.threshold), profile.rows[index].fit);
-    plan.order = byFrequency(skipping.keptAt(plan.threshold));
-    for (int part = 1; part < 20; ++part)
-      plan.thresholds.push_back(skipping.thresholdForDensity(part / 20.0));
-    for (double density : {0.1, 0.2, 0.3, 0.5, 0.7})
-      plan.settings.push_back({skipping.thresholdForDensity(density), {}});
-  }
-  if (plan.heldOutRows) {
-    Skipping skipping = study.onHeldOutRows(plan.scores);
-    plan.heldOut = skipping.at(plan.threshold);
-    if (plan.whyNoNorm.empty() && !plan.heldOut->afterNorm)
-      plan.whyNoNorm = "it gives NaN or infinity on the profile's rows";
-    for (auto &[threshold, effect] : plan.settings)
-      effect = skipping.at(threshold);
-  }
+  (options.rule->onInputs ? planOnInputs : planOnNeurons)(
+      plan, study, profile.rows[index].fit, options);
+  if (!plan.error.empty())
+    return plan;
+  if (plan.heldOut && plan.whyNoNorm.empty() && !plan.heldOut->afterNorm)
+    plan.whyNoNorm = "it gives NaN or infinity on the profile's rows";
   if (options.cett && plan.heldOut && plan.heldOut->cett > 1.25 * *options.cett)
     plan.warning = llvm::formatv("CETT is {0:f4} on held-out rows, where "
                                  "{1} was asked for",

@@ -7,7 +7,7 @@
 #define SPARSE_OPT_LIB_TRANSFORMS_FFNTHRESHOLDPLAN_H
 #include "FfnMethods.h"
 #include "FollowingNorm.h"
-#include "sparse-opt/Numerics/Thresholds.h"
+#include "sparse-opt/Numerics/InputThresholds.h"
 
 namespace sparse_opt {
 
@@ -18,6 +18,7 @@ struct ThresholdRule {
   bool timesUpRms; ///< and of sqrt(E[u^2])
   bool timesNorm;  ///< and of norm(down)
   bool forPlain, forGated;
+  bool onInputs = false; ///< columns of x are skipped too
 };
 
 struct ThresholdOptions {
@@ -49,6 +50,10 @@ struct ThresholdPlan {
   std::vector<std::pair<float, numerics::SkipEffect>> settings;
   /// Those that keep 1 / 20, 2 / 20, ... of the neurons, all but all of them.
   std::vector<float> thresholds;
+  /// Of rules on inputs: the one of x's columns, and those that go with
+  /// `settings` and `thresholds`, whose densities are of weights then.
+  std::optional<float> inputThreshold;
+  std::vector<float> inputSettings, inputThresholds;
 };
 
 /// The table of rules, and centres by their names.
@@ -77,6 +82,9 @@ public:
   numerics::Skipping onFitRows(const numerics::ScoreRule &scores,
                                size_t mostRows = SIZE_MAX) const;
   numerics::Skipping onHeldOutRows(const numerics::ScoreRule &scores) const;
+  /// The same rows, whose x may be thresholded.
+  numerics::InputSkipping inputsOfFitRows() const;
+  numerics::InputSkipping inputsOfHeldOutRows() const;
 
 private:
   struct Data;
@@ -93,6 +101,19 @@ struct ThresholdCurve {
 ThresholdCurve measureCurve(NamedBlock block, const CalibrationProfile &profile,
                             size_t index, llvm::ArrayRef<size_t> neurons,
                             const ThresholdOptions &options);
+
+/// What says how much a knob does, by the densities it may be set to.
+constexpr double settingDensities[] = {0.1, 0.2, 0.3, 0.5, 0.7};
+
+/// Three standard deviations around the mean, of the means of sequences with
+/// at least 16 rows in the sample; of runs of 16 rows where fewer than 4 are
+/// that long. A hundredth of the neurons either way at least.
+std::pair<double, double> densityBand(llvm::ArrayRef<double> densities,
+                                      const RowSample &sample);
+
+/// What a rule on inputs decides: `plan` has what the study says by then.
+void planOnInputs(ThresholdPlan &plan, const BlockStudy &study,
+                  const RowSample &fitRows, const ThresholdOptions &options);
 
 /// Null if the block's weights can be planned with, else why not.
 const char *whyNotPlanned(ffn::BlockOp block);

@@ -12,8 +12,12 @@
 // RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile target-density=0.5 layers=attention" 2>&1 | FileCheck %s --check-prefix=LAYERS
 // RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile target-density=0.5 rule=scap" 2>&1 | FileCheck %s --check-prefix=GATED
 // RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile cett=0.1 folded-type=int4" 2>&1 | FileCheck %s --check-prefix=FOLDED
+// RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile cett=0.1 rule=teal centre=mean" 2>&1 | FileCheck %s --check-prefix=UNCENTRED
+// RUN: not sparse-opt %t/m.mlir --ffn-threshold="profile=%t/p.profile target-density=0.5 rule=teal allocation=greedy" 2>&1 | FileCheck %s --check-prefix=ALLOCATED
+// ALLOCATED: error: ffn-threshold: allocation=greedy divides neurons; rule=teal skips columns of x too{{$}}
+// UNCENTRED: error: ffn-threshold: rule=teal has no centre=mean: skipped inputs count 0{{$}}
 // FOLDED: error: ffn-threshold: folded-type=int4 is unknown; there are int8 and weights{{$}}
-// RULE: error: ffn-threshold: rule=best is unknown; there are cats, chess, expected-cett, cett, product, scap{{$}}
+// RULE: error: ffn-threshold: rule=best is unknown; there are cats, chess, expected-cett, cett, product, scap, teal{{$}}
 // CENTRE: error: ffn-threshold: centre=mid is unknown; there are none, median, mode, mean{{$}}
 // TARGET: error: ffn-threshold: give either target-density= or cett={{$}}
 // DENSITY: error: ffn-threshold: target-density=1.5 is no number above 0 and at most 1{{$}}
@@ -40,6 +44,10 @@
 // RUN: %python -c "import numpy as n; n.savez('%t/ties.npz', ids=n.zeros((9, 3), 'i8'), mask=n.arange(27, dtype='f4').reshape(9, 3))"
 // RUN: sparse-opt calibrate %S/../tools/model.onnxtxt --inputs=%t/ties.npz --row-mask=none -o %t/ties.profile
 // RUN: not sparse-opt %t/plain.mlir --ffn-threshold="profile=%t/ties.profile target-density=0.1" 2>&1 | FileCheck %s --check-prefix=TIES
+// RUN: not sparse-opt %t/plain.mlir --ffn-threshold="profile=%t/plain.profile cett=1e-9 rule=teal" 2>&1 | FileCheck %s --check-prefix=TIGHT-INPUTS
+// RUN: not sparse-opt %t/plain.mlir --ffn-threshold="profile=%t/ties.profile target-density=0.2 rule=teal" 2>&1 | FileCheck %s --check-prefix=TIES-INPUTS
+// TIGHT-INPUTS: error: {{.*}}ffn-threshold: block '/down/MatMul': cett=1e-9 can't be met by skipping any weights: the best found is {{.*}}, at a density of 0.996{{$}}
+// TIES-INPUTS: error: {{.*}}ffn-threshold: block '/down/MatMul': target-density=0.2 can't be met, for values tie: the best found is 0.062{{$}}
 // RUN: sed "s/ up(/ up : <relu>(/" %t/m.mlir > %t/drelu.mlir
 // RUN: not sparse-opt %t/drelu.mlir --ffn-threshold="profile=%t/p.profile cett=0.1 rule=cats centre=mean" 2>&1 | FileCheck %s --check-prefix=DRELU
 // RUN: sed "s/1.000000e-01, 2.000000e-01, 3.000000e-01, 4.000000e-01, 5.000000e-01/3.0e+38, 3.0e+38, 3.0e+38, 3.0e+38, 3.0e+38/" %t/m.mlir > %t/inf.mlir
@@ -47,4 +55,5 @@
 // TIGHT: error: {{.*}}ffn-threshold: block '/down/MatMul': cett=1e-9 can't be met by skipping any neurons: the best found is {{.*}}, for one in a thousand{{$}}
 // TIES: error: {{.*}}ffn-threshold: block '/down/MatMul': target-density=0.1 can't be met, for scores tie: the best found is 0.000{{$}}
 // DRELU: error: {{.*}}ffn-threshold: block '/mlp/down' has an activation behind its up projection, so only centre=none can be folded{{$}}
+// RUN: not sparse-opt %t/inf.mlir --ffn-threshold="profile=%t/p.profile cett=0.1 rule=teal" 2>&1 | FileCheck %s --check-prefix=INF
 // INF: error: {{.*}}ffn-threshold: block '/mlp/down': gives NaN or infinity on the profile's rows{{$}}

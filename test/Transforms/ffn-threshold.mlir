@@ -51,6 +51,24 @@
 // SCAP: ffn.correct <gelu> {{.*}} known(%[[A]]) up(%[[UP]], %[[BIAS]]) down(%{{.+}}) minus(%[[C]])
 // SCAP-NEXT: ffn.linear %{{.+}} offset(
 
+// teal skips columns of x too; what it reads is a share of the weights.
+// RUN: sparse-opt %t/gated.mlir --ffn-threshold="profile=%t/gated.profile rule=teal target-density=0.6" 2>/dev/null | FileCheck %s --check-prefix=TEAL
+// TEAL: density = 0.{{5|6}}{{.*}} held_out_density = 0.{{[0-9]+}} : f64, {{.*}}held_out_input_density = 0.{{[0-9]+}} : f64, held_out_neuron_density = 0.{{[0-9]+}} : f64, {{.*}}input_density = 0.{{[0-9]+}} : f64, input_threshold = {{[0-9.]+}} : f64, {{.*}}neuron_density = 0.{{[0-9]+}} : f64, {{.*}}rule = "teal", settings = [{cett = 0.{{[0-9]+}} : f64, density = 0.{{[0-9]+}} : f64, input_threshold =
+// TEAL: %[[TX:.+]] = ffn.knob "/mlp/down.input_threshold" =
+// TEAL-NEXT: %[[SX:.+]] = ffn.select magnitude(%[[X:.+]]) above(%[[TX]]) : (tensor<?x4xf32>, f32) -> !ffn.selection<4>
+// TEAL-NEXT: %[[K:.+]] = ffn.keep %[[X]], %[[SX]] :
+// TEAL-NEXT: %[[G:.+]] = ffn.score exact <relu> %[[K]](%[[GATE:.+]], %[[BIAS:.+]]) :
+// TEAL-NEXT: %[[U:.+]] = ffn.score exact <identity> %[[K]](%[[UP:.+]]) :
+// TEAL-NEXT: %[[T:.+]] = ffn.knob "/mlp/down.threshold" =
+// TEAL-NEXT: %[[S:.+]] = ffn.select magnitude(%[[G]], %[[U]]) above(%[[T]]) :
+// TEAL: ffn.correct <relu> %[[K]], %[[S]] known(%[[G]], %[[U]]) gate(%[[GATE]], %[[BIAS]]) up(%[[UP]])
+// TEAL-NEXT: ffn.linear %[[X]] offset(
+// RUN: sparse-opt %t/plain.mlir --ffn-threshold="profile=%t/plain.profile rule=teal cett=0.3" | FileCheck %s --check-prefix=TEAL-PLAIN
+// TEAL-PLAIN: cett = 0.{{[12]}}
+// TEAL-PLAIN: %[[G:.+]] = ffn.score exact <gelu> %[[K:.+]](%[[UP:.+]], %[[BIAS:.+]]) :
+// TEAL-PLAIN: ffn.select magnitude(%[[G]]) above(
+// TEAL-PLAIN: ffn.correct <gelu> %[[K]], {{.*}} known(%[[G]]) up(%[[UP]], %[[BIAS]])
+
 // Blocks of another type stay, as do those that layers= leaves out.
 // RUN: sed "s/onnx.constant dense<.*> : tensor<8x4xf32>/onnx.node \"Down\" version 1 () : () -> tensor<8x4xf32>/" %t/plain.mlir > %t/open.mlir
 // RUN: sparse-opt %t/open.mlir --ffn-threshold="profile=%t/plain.profile target-density=0.5" | FileCheck %s --check-prefix=STAYS

@@ -183,7 +183,7 @@ static Error completeMethods(const std::string &asked,
   clock.end();
   if (!found)
     return found.takeError();
-  outs() << formatv("max-error={0}: {1:f2} of the neurons, where it is {2:e1} "
+  outs() << formatv("max-error={0}: density {1:f2}, where it is {2:e1} "
                     "on {3}\n",
                     open->limit.str(), found->density,
                     found->error[open->limit.kind],

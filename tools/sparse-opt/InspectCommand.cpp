@@ -152,6 +152,14 @@ static void printBlocks(const json::Array &blocks) {
   }
 }
 
+/// "1.30e-02", or of two knobs "1.30e-02, of inputs 4.00e-03".
+static std::string thresholdText(const json::Object &entry) {
+  std::string text = formatv("{0:e2}", *entry.getNumber("threshold"));
+  if (auto input = entry.getNumber("input_threshold"))
+    text += formatv(", of inputs {0:e2}", *input);
+  return text;
+}
+
 /// What compressed blocks are, and what their thresholds could be set to.
 static void printMethods(const json::Array &methods) {
   outs() << "methods\n";
@@ -161,13 +169,11 @@ static void printMethods(const json::Array &methods) {
     const json::Array *settings = entry.getArray("settings");
     if (!settings)
       continue;
-    outs() << formatv("    threshold {0:e2}, or:",
-                      *entry.getNumber("threshold"));
+    outs() << "    threshold " << thresholdText(entry) << ", or:";
     for (const json::Value &item : *settings) {
       const json::Object &setting = *item.getAsObject();
-      outs() << formatv(" {0:e2} (density {1:f2}, CETT {2:f3})",
-                        *setting.getNumber("threshold"),
-                        *setting.getNumber("density"),
+      outs() << formatv(" {0} (density {1:f2}, CETT {2:f3})",
+                        thresholdText(setting), *setting.getNumber("density"),
                         *setting.getNumber("cett"));
     }
     outs() << '\n';

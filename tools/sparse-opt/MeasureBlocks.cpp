@@ -264,7 +264,9 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     double ignored = 0;
     block.dense = medianOf(times[0].all[block.block], block.noise);
     block.compressed = medianOf(times[1].all[block.block], block.noise);
-    block.selected = medianOf(times[1].selected[block.block], ignored);
+    // What skips with all neurons too, as columns of x, has no crossover.
+    block.selected = medianOf(times[1].selected[block.block], ignored) -
+                     medianOf(times[2].selected[block.block], ignored);
     block.whole = medianOf(times[2].all[block.block], ignored);
     block.density = densities.lookup(block.block);
     block.denseOnAll = medianOf(onAll[0].all[block.block], ignored);

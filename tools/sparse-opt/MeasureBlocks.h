@@ -17,7 +17,7 @@ struct BlockTimes {
   /// The same on as many threads as there are CPUs; 0 where that is one.
   double denseOnAll = 0, compressedOnAll = 0;
   double whole = 0;    ///< compressed, but by dense kernels for all neurons
-  double selected = 0; ///< of `compressed`: kernels that read selected neurons
+  double selected = 0; ///< of `compressed`: kernels that `whole` does without
   double density = 0;  ///< of these; 0 where none of them ran
   double noise = 0; ///< relative, of a median: quartile distance / sqrt(runs)
   /// Compressed to dense, on the same rows: mean of norm(error) / norm(y), and

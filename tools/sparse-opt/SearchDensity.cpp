@@ -44,33 +44,31 @@ sparse_opt::tool::findMaxError(StringRef methods) {
 }
 
 namespace {
-/// Thresholds of each block by density.
+/// What each knob of thresholds is by density.
 class Thresholds {
 public:
   explicit Thresholds(const json::Array &methods) {
     for (const json::Value &value : methods) {
       const json::Object &entry = *value.getAsObject();
-      const json::Array *list = entry.getArray("thresholds");
-      if (!list)
-        continue;
-      std::vector<double> &block =
-          blocks[entry.getString("block").value_or("")];
-      for (const json::Value &threshold : *list)
-        block.push_back(threshold.getAsNumber().value_or(0));
+      for (StringRef name : {"threshold", "input_threshold"})
+        if (const json::Array *list = entry.getArray((name + "s").str()))
+          for (const json::Value &threshold : *list)
+            knobs[(entry.getString("block").value_or("") + "." + name).str()]
+                .push_back(threshold.getAsNumber().value_or(0));
     }
   }
-  bool empty() const { return blocks.empty(); }
-  size_t count() const { return blocks.begin()->getValue().size(); }
+  bool empty() const { return knobs.empty(); }
+  size_t count() const { return knobs.begin()->getValue().size(); }
   Error apply(Instance &instance, size_t step) const {
-    for (const auto &entry : blocks)
-      if (Error error = instance.setKnob((entry.getKey() + ".threshold").str(),
-                                         entry.getValue()[step]))
+    for (const auto &entry : knobs)
+      if (Error error =
+              instance.setKnob(entry.getKey().str(), entry.getValue()[step]))
         return error;
     return Error::success();
   }
 
 private:
-  StringMap<std::vector<double>> blocks;
+  StringMap<std::vector<double>> knobs;
 };
 } // namespace
 
@@ -91,7 +89,7 @@ static Expected<FoundDensity> search(ModelPair &pair,
     size_t step = good == thresholds.count() ? good - 1 : (bad + good) / 2;
     if (options.progress)
       options.progress(
-          formatv("searching: {0:f2} of the neurons", densityOf(step)).str());
+          formatv("searching: density {0:f2}", densityOf(step)).str());
     if (Error error = thresholds.apply(pair.getCompressed(), step))
       return std::move(error);
     Expected<ModelError> error = pair.measure();
@@ -112,7 +110,7 @@ static Expected<FoundDensity> search(ModelPair &pair,
                      " needs logits of tokens, and ids that follow");
   if (!found)
     return makeError(formatv("max-error={0} can't be met: the best found is "
-                             "{1:e1}, with {2:f2} of the neurons",
+                             "{1:e1}, at density {2:f2}",
                              limit.str(), best[limit.kind],
                              densityOf(thresholds.count() - 1))
                          .str());

@@ -173,6 +173,7 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     | `cett` | abs((act(g) - c) * u) * norm(down) | all; u is computed whole |
     | `product` | abs((act(g) - c) * u) | all; u is computed whole |
     | `scap` | abs(act(z) - c) | plain |
+    | `teal` | abs(act(g) * u), and abs(x) for columns of x | all; both are computed whole, from what is kept of x |
 
     (u is 1 in plain blocks, and g then their only product.) `centre` is what
     `c` is, per neuron over the calibration's rows: `none` is 0; the `median`,
@@ -194,6 +195,15 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     accuracy; what is lost, held-out rows say. Blocks whose weights aren't f32
     constants stay.
 
+    `teal` has a second threshold, the knob `<block>.input_threshold`: of x
+    only what is greater in magnitude is multiplied by gate and up, and what
+    they give is thresholded for down. Skipped inputs count 0; there is no
+    centre. `target-density` is the share of the elements of gate, up and down
+    that is read, `cett` the error of both thresholds together. How much of it
+    falls to x and how much to the neurons is decided block by block, in steps
+    of a twentieth of its weights: the one that leaves the smaller error is
+    next.
+
     Neurons that calibration never saw active are named in a remark, and with
     `remove-dead` cut out of the weights.
 
@@ -206,7 +216,10 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     `held_out_error_with_residual`, behind the LayerNorm or RMSNorm that reads
     the sum (`norm`, its node) `held_out_error_after_norm`, or that as a unit
     attribute and the reason as `no_norm`, and `settings`: what else the knob
-    could be set to, with `threshold`, `density` and `cett` on held-out rows.
+    could be set to, with `threshold`, `density` and `cett` on held-out rows. With
+    `teal` densities are shares of the weights, and there are `input_density`,
+    `neuron_density`, the same `held_out_`, `input_threshold` (in `settings`
+    too), and `input_thresholds`, which go with `thresholds`.
     Example: `test/Transforms/ffn-threshold.mlir`.
   }];
   let options = [
@@ -216,7 +229,7 @@ def FfnThreshold : Pass<"ffn-threshold", "mlir::ModuleOp"> {
     Option<"centre", "centre", "std::string", "",
            "none, median, mode or mean (none; mode for scap)">,
     Option<"targetDensity", "target-density", "std::string", "",
-           "share of neurons to keep, above 0 and at most 1">,
+           "share of neurons (teal: of weights) to keep, above 0 and at most 1">,
     Option<"cett", "cett", "std::string", "",
            "error of a block to allow instead, above 0 and below 1">,
     Option<"allocation", "allocation", "std::string", "\"uniform\"",
