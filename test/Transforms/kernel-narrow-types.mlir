@@ -166,3 +166,34 @@ func.func @selected(%g: tensor<?x64xf32>, %rows: index) -> tensor<?x64xf32> {
   } : tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xi32>, tensor<i32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+// Two sums of the same values, those of gate and up: they are rounded once.
+// CHECK-LABEL: @selected_for_two
+// CHECK: %[[SHORT:.+]] = arith.truncf %[[X:.+]] : f32 to bf16
+// CHECK: %[[LONG:.+]] = arith.extf %[[SHORT]] : bf16 to f32
+// CHECK: kernel.yield %{{.+}}, %[[LONG]]
+// CHECK-NOT: truncf
+func.func @selected_for_two(%x: tensor<?x64xf32>, %rows: index) -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  %gate = arith.constant dense<0.5> : tensor<64x64xf32>
+  %up = arith.constant dense<0.25> : tensor<64x64xf32>
+  %l = tensor.empty() : tensor<64xi32>
+  %n = tensor.empty() : tensor<i32>
+  %v = tensor.empty(%rows) : tensor<?x64xf32>
+  %zero = arith.constant 0.0 : f32
+  %list, %count, %values = kernel.select %x outs(%l, %n, %v : tensor<64xi32>, tensor<i32>, tensor<?x64xf32>) {
+  ^bb0(%s: f32):
+    %keep = arith.cmpf une, %s, %zero : f32
+    kernel.yield %keep, %s : i1, f32
+  } : tensor<?x64xf32> -> tensor<64xi32>, tensor<i32>, tensor<?x64xf32>
+  %g = kernel.selected_sum %values, %gate of(%list, %count) outs(%v : tensor<?x64xf32>) {
+  ^bb0(%sum: f32):
+    kernel.yield %sum : f32
+  } : tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xi32>, tensor<i32> -> tensor<?x64xf32>
+  %u = kernel.selected_sum %values, %up of(%list, %count) outs(%v : tensor<?x64xf32>) {
+  ^bb0(%sum: f32):
+    kernel.yield %sum : f32
+  } : tensor<?x64xf32>, tensor<64x64xf32>, tensor<64xi32>, tensor<i32> -> tensor<?x64xf32>
+  return %g, %u : tensor<?x64xf32>, tensor<?x64xf32>
+}
