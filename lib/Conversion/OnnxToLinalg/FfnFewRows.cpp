@@ -27,7 +27,7 @@ static bool isNeuronMajor(Tensor weight) {
 bool lowering::fitsKernels(Lowering &l, Correction &c) {
   ffn::CorrectOp op = c.op;
   auto sums = [&](ffn::ScoreOp score) { // of rows of its weight
-    return score && isNeuronMajor(l.lookup(score.getWeight()));
+    return isNeuronMajor(l.lookup(score.getWeight()));
   };
   auto divides = [&](Value weight) { // transposed it has no padding
     auto type = cast<RankedTensorType>(weight.getType());
