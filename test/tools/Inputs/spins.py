@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""A peer of model.onnxtxt whose thread goes on computing after its first turn;
-it fails when that has not ended by the next one."""
+"""A peer of model.onnxtxt whose thread goes on computing after each turn. It
+fails when that has often not ended by the next one: once or twice a machine
+that halts may have looked as if it were idle."""
 import threading
 import time
 
 import numpy
 
-
 TURN = 6  # an untimed run and five timed ones
 
 
 def spin():
-    while time.thread_time() < 0.1:
+    while time.thread_time() < 0.05:
         numpy.ones(100000).sum()
 
 
@@ -21,12 +21,14 @@ class Peer:
 
     def __init__(self, model, threads):
         self.thread = threading.Thread(target=spin)
-        self.runs = 0
+        self.runs = self.disturbed = 0
 
     def run(self, feeds):
-        self.runs += 1
-        if self.runs == TURN:
-            self.thread.start()
-        elif self.thread.is_alive():
+        self.disturbed += self.runs % TURN == 0 and self.thread.is_alive()
+        if self.disturbed == 3:
             raise RuntimeError("others had a turn while this one's thread computed")
+        self.runs += 1
+        if self.runs % TURN == 0:
+            self.thread = threading.Thread(target=spin)
+            self.thread.start()
         return [numpy.zeros((*feeds["ids"].shape, 4), "f4")]
