@@ -238,10 +238,10 @@ static void take_back(pool *pool, worker *worker) {
     return;
   }
   atomic_fetch_sub(&pool->pending, 1);
-  /* Twice in a row isn't chance. Moving it costs two system calls, so that it
-   * is tried less and less often: after 2, 4, 8, ... */
+  /* Twice in a row isn't chance; a scheduler may put it back, so that it is
+   * tried again, less often: it costs two system calls. */
   uint32_t missed = ++worker->missed;
-  if (missed > 1 && !(missed & (missed - 1)) && pool->spin)
+  if ((missed == 2 || missed % 8 == 0) && pool->spin)
     move_away(worker->thread, sched_getcpu());
 }
 
