@@ -17,6 +17,7 @@
 #include <thread>
 #include <time.h>
 #include <unistd.h>
+#include <utility>
 
 using namespace llvm;
 using namespace sparse_opt;
@@ -111,7 +112,7 @@ Expected<json::Object> Peer::ask(json::Object command) {
   return std::move(object);
 }
 
-void Peer::waitUntilIdle() const {
+void Peer::waitUntilIdle() {
   using namespace std::chrono;
   clockid_t clock;
   if (clock_getcpuclockid(child, &clock) != 0)
@@ -129,7 +130,13 @@ void Peer::waitUntilIdle() const {
     before = after;
     std::this_thread::sleep_for(milliseconds(20));
     after = used();
-  } while (after - before > milliseconds(1) && steady_clock::now() < deadline);
+    if (after - before <= milliseconds(1))
+      return;
+  } while (steady_clock::now() < deadline);
+  if (!std::exchange(neverRests, true))
+    errs() << "sparse-opt: note: " << name
+           << ": its threads compute between runs too, and take CPUs from "
+              "whoever is measured\n";
 }
 
 Error Peer::bind(const std::vector<NpyArray> &inputs) {

@@ -41,12 +41,14 @@ private:
   llvm::Error start(const std::string &python);
   llvm::Expected<llvm::json::Object> ask(llvm::json::Object command);
   /// Engines' threads go on spinning after a run, some for 60 ms: they would
-  /// take a CPU from whoever has the next turn.
-  void waitUntilIdle() const;
+  /// take a CPU from whoever has the next turn. Says so of those that never
+  /// stop.
+  void waitUntilIdle();
 
   std::string name, version, folder;
   FILE *toChild = nullptr, *fromChild = nullptr;
   int child = -1;
+  bool neverRests = false;
 };
 
 } // namespace sparse_opt::tool

@@ -11,9 +11,7 @@ using namespace sparse_opt;
 constexpr int64_t lineBits = 512;
 
 /// Of each row, before it is the next one's turn: rows together have eight.
-static int64_t linesAStep(int64_t abreast) {
-  return std::max<int64_t>(1, 8 / abreast);
-}
+static int64_t linesAStep(int64_t abreast) { return 8 / abreast; }
 
 static Value loadIndex(Emitter &b, Value memref, ValueRange indices) {
   Value number = memref::LoadOp::create(b, memref, indices);
