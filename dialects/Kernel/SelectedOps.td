@@ -115,7 +115,8 @@ def SelectedSumOp : SelectedOp<"selected_sum"> {
     `kernel.selected_product`. Neurons belong to parts by their number, and a
     part's sum is one chain of f32 multiply-adds from zero in the order of the
     list, so that a neuron whose value is 0 changes no bit (finite weights
-    given), however many rows or threads there are.
+    given), however many rows or threads there are. `bf16_values` promises that
+    bf16 holds each value exactly.
 
     (C1) `values` is `R x H` of f32, `weight` `H x N'` of f32, bf16 or i8, N'
     being N padded, `out` `R x N`; all but R is static.
@@ -139,7 +140,8 @@ def SelectedSumOp : SelectedOp<"selected_sum"> {
   }];
   let arguments = (ins AnyShaped:$values, AnyShaped:$weight, AnyShaped:$list,
                        AnyShaped:$count, Variadic<AnyType>:$extras,
-                       AnyShaped:$out);
+                       AnyShaped:$out,
+                       UnitAttr:$bf16_values);
   let results = (outs Optional<AnyRankedTensor>:$result);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{

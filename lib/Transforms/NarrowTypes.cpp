@@ -163,6 +163,7 @@ private:
     if (!isa<kernel::SelectOp, kernel::SelectedProductOp>(maker) ||
         !llvm::all_of(values.getUses(), isSummed))
       return;
+    op.setBf16Values(true);
     ++numProducts;
     if (!makers.insert(maker).second)
       return; // for another sum

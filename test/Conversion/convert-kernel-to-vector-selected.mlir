@@ -123,6 +123,39 @@ func.func @sum(%v: memref<?x130xf32>, %w: memref<130x2048xf32>, %l: memref<130xi
   return
 }
 
+// One row's values that bf16 holds: pairs of weights times (value, 0) for even
+// columns, times (0, value) for odd ones. Several rows share weights as f32, and
+// so do targets without such products.
+// CHECK-LABEL: @sum_of_pairs
+// CHECK: %[[BITS:.+]] = arith.bitcast %{{.+}} : f32 to i32
+// CHECK: %[[LOW:.+]] = arith.shrui %[[BITS]], %{{.+}} : i32
+// CHECK: vector.broadcast %[[LOW]] : i32 to vector<16xi32>
+// CHECK: vector.broadcast %[[BITS]] : i32 to vector<16xi32>
+// CHECK-COUNT-16: x86vector.avx512.dot
+// CHECK: vector.fma
+// V3-LABEL: @sum_of_pairs
+// V3-NOT: x86vector
+// V3: vector.fma
+func.func @sum_of_pairs(%v: memref<?x64xf32>, %w: memref<64x4096xbf16>, %l: memref<64xi32>, %n: memref<i32>, %out: memref<?x4096xf32>) {
+  kernel.selected_sum %v, %w of(%l, %n) outs(%out : memref<?x4096xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } {bf16_values} : memref<?x64xf32>, memref<64x4096xbf16>, memref<64xi32>, memref<i32>
+  return
+}
+
+// Values of f32 are not rounded.
+// CHECK-LABEL: @sum_of_whole_values
+// CHECK-NOT: x86vector
+// CHECK: vector.fma
+func.func @sum_of_whole_values(%v: memref<?x64xf32>, %w: memref<64x4096xbf16>, %l: memref<64xi32>, %n: memref<i32>, %out: memref<?x4096xf32>) {
+  kernel.selected_sum %v, %w of(%l, %n) outs(%out : memref<?x4096xf32>) {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  } : memref<?x64xf32>, memref<64x4096xbf16>, memref<64xi32>, memref<i32>
+  return
+}
+
 // The same weight for many rows: squares of it are transposed into a thread's
 // scratch, where the micro-kernels find panels.
 // CHECK-LABEL: @product_of_outputs

@@ -149,6 +149,7 @@ func.func @tables(%i: index) -> (f32, f32, f32, tensor<2x2xf32>) {
 // CHECK: kernel.yield %{{.+}}, %[[LONG]]
 // CHECK: kernel.selected_sum
 // CHECK-NOT: truncf
+// CHECK: {bf16_values}
 func.func @selected(%g: tensor<?x64xf32>, %rows: index) -> tensor<?x64xf32> {
   %w = arith.constant dense<0.5> : tensor<64x64xf32>
   %l = tensor.empty() : tensor<64xi32>

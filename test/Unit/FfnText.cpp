@@ -61,7 +61,7 @@ std::string sparse_opt::selectedProductText(int64_t k, int64_t h, int64_t group,
 }
 
 std::string sparse_opt::selectedSumText(int64_t h, int64_t n, int64_t group,
-                                        const char *weight) {
+                                        const char *weight, bool bf16Values) {
   return formatv(
       R"(func.func @f(%v: memref<?x{0}xf32>, %w: {3}, %l: memref<{2}xi32>,
     %n: memref<i32>, %b: memref<{1}xf32>, %r: memref<?x{1}xf32>,
@@ -73,10 +73,11 @@ std::string sparse_opt::selectedSumText(int64_t h, int64_t n, int64_t group,
     %s = arith.addf %acc, %bias : f32
     %y = arith.addf %s, %residual : f32
     kernel.yield %y : f32
-  } : memref<?x{0}xf32>, {3}, memref<{2}xi32>, memref<i32>
+  } {4} : memref<?x{0}xf32>, {3}, memref<{2}xi32>, memref<i32>
   return
 })",
-      h, n, h / group, neuronMajor(h, n, weight));
+      h, n, h / group, neuronMajor(h, n, weight),
+      bf16Values ? "{bf16_values}" : "");
 }
 
 //===----------------------------------------------------------------------===//

@@ -22,7 +22,7 @@ std::string selectedProductText(int64_t k, int64_t h, int64_t group,
 /// A function @f(values, weight, list, count, bias, residual, out): sum +
 /// bias[n] + residual[r, n].
 std::string selectedSumText(int64_t h, int64_t n, int64_t group,
-                            const char *weight);
+                            const char *weight, bool bf16Values = false);
 
 /// A feed-forward block without biases as a model: inputs x, list, count, u
 /// and p (R x d, h, none, R x h, none), weights behind each other.

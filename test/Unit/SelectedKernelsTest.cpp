@@ -105,7 +105,8 @@ protected:
                     const std::vector<int64_t> &rowCounts);
   template <typename T>
   void checkSum(int64_t h, int64_t n, int64_t group,
-                const std::vector<int64_t> &rowCounts);
+                const std::vector<int64_t> &rowCounts,
+                bool bf16Values = sizeof(T) == 2);
   template <typename T> void checkAgainstProduct();
   template <typename T> void checkZeros(int64_t group);
   void checkThreads(const FfnBlock &block);
@@ -291,15 +292,17 @@ TEST_P(SelectedKernels, AllNeuronsAgreeWithTheProduct) {
 
 template <typename T>
 void SelectedKernels::checkSum(int64_t h, int64_t n, int64_t group,
-                               const std::vector<int64_t> &rowCounts) {
-  KernelJit jit(selectedSumText(h, n, group, typeName<T>), *target);
+                               const std::vector<int64_t> &rowCounts,
+                               bool bf16Values) {
+  KernelJit jit(selectedSumText(h, n, group, typeName<T>, bf16Values), *target);
   std::vector<float> weight = exact<T>(h * n), bias = random(n);
   std::vector<T> packed = neuronMajor<T>(weight, n);
   for (int64_t rows : rowCounts)
     for (Kind kind : kinds) {
       List list = listOf(kind, h / group);
-      std::vector<float> values = random(rows * h), residual = random(rows * n),
-                         out = output(rows * n);
+      std::vector<float> values = bf16Values ? exact<uint16_t>(rows * h)
+                                             : random(rows * h),
+                         residual = random(rows * n), out = output(rows * n);
       List given = padded(list, h / group);
       int32_t count = list.size();
       jit.call("f", memRef(values.data(), rows, h),
@@ -333,7 +336,8 @@ TEST_P(SelectedKernels, SumOfEveryNumberOfRows) {
 TEST_P(SelectedKernels, SumOfEveryWidth) {
   checkSum<float>(21, 17, 1, {1, 3});
   for (int64_t n : {33, 64})
-    checkSum<uint16_t>(21, n, 1, {1, 3});
+    for (bool bf16Values : {true, false})
+      checkSum<uint16_t>(21, n, 1, {1, 3}, bf16Values);
   checkSum<float>(1, 1, 1, {1});
 }
 
@@ -358,7 +362,8 @@ TEST_P(SelectedKernels, SumLongerThanThePrefetchDistance) {
 /// A neuron whose values are 0 can be in the list or not.
 template <typename T> void SelectedKernels::checkZeros(int64_t group) {
   const int64_t h = 160, n = 72;
-  KernelJit jit(selectedSumText(h, n, group, typeName<T>), *target);
+  constexpr bool bf16Values = sizeof(T) == 2;
+  KernelJit jit(selectedSumText(h, n, group, typeName<T>, bf16Values), *target);
   std::vector<T> weight = neuronMajor<T>(random(h * n), n);
   std::vector<float> bias = random(n);
   for (int64_t rows : {1, 2, 5, 16}) {
@@ -369,7 +374,7 @@ template <typename T> void SelectedKernels::checkZeros(int64_t group) {
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t j = 0; j < int64_t(some.size()) * group; ++j)
         with[r * h + neuronOf(some, group, j)] = without[r * h + j] =
-            random(1)[0];
+            exact<T>(1)[0];
     auto run = [&](const List &list, const std::vector<float> &values,
                    std::vector<float> &out) {
       List given = padded(list, h / group);

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -27,6 +28,7 @@ public:
     columns = cast<MemRefType>(op.getOut().getType()).getDimSize(1);
     lines = llvm::divideCeil(columns, selected.line());
     splits = selected.elementType().isBF16();
+    addsPairs = splits && op.getBf16Values() && target.convertsBf16();
     unit = splits ? 2 * lanes : lanes;
     int64_t neurons = cast<MemRefType>(op.getValues().getType()).getDimSize(1);
     parts = std::clamp<int64_t>(neurons / leastNeurons, 1, mostParts);
@@ -50,6 +52,11 @@ private:
     Value part, row, sumRow; ///< of values, of sums
     unsigned rows;
   };
+  /// What a neuron's weights are multiplied by for one row.
+  struct Factor {
+    Value all;       ///< those of f32
+    Value even, odd; ///< pairs of bf16
+  };
 
   scf::ParallelOp parallel(int64_t count, int64_t grain);
   void emitParts(Emitter::Part rows);
@@ -57,8 +64,14 @@ private:
   void emitBatch(Value part, Emitter::Part rows, Value first, Value end);
   void emitBlock(const Block &block, const Batch &batch, bool isFirst);
   SmallVector<Value> loadWeights(Value neuron, Value column);
+  Factor factorOf(Value value, const Block &block);
+  bool usesPairs(const Block &block) const {
+    return addsPairs && block.rows == 1;
+  }
   void emitLines(const Block &block, ArrayRef<Value> neurons,
-                 ArrayRef<Value> values, Value line, unsigned count);
+                 ArrayRef<Factor> factors, Value line, unsigned count);
+  void addPairs(MutableArrayRef<Value> sums, ArrayRef<Value> columns,
+                Value neuron, const Factor &factor);
   void emitEpilogue(Emitter::Part rows);
   SmallVector<Value> emitTotals(Value row, Value column);
   void emitColumns(Emitter::Part rows, Value row, Value first);
@@ -70,6 +83,10 @@ private:
   /// Sums of even columns lie before those of odd ones, as the halves of 32
   /// bits make them of bf16.
   bool splits;
+  /// A dot product of pairs with (value, 0) or (0, value) takes fewer
+  /// instructions than to split weights and to multiply: of one row, since
+  /// several rows share what is split.
+  bool addsPairs;
   int64_t unit; ///< columns of which that is so
   int64_t columns, lines, parts;
   Value sums; ///< parts x rows x columns
@@ -145,7 +162,8 @@ void SelectedSumLowering::emitBlock(const Block &block, const Batch &batch,
   unsigned abreast = SelectedRows::abreast(lines);
   int64_t ahead = selected.rowsAhead(lines, abreast, batchNeurons);
   for (unsigned first = 0; first != batchNeurons; first += abreast) {
-    SmallVector<Value> values, next; // values: neuron by neuron
+    SmallVector<Factor> factors; // neuron by neuron
+    SmallVector<Value> next;
     for (unsigned n = first; n != first + abreast; ++n) {
       next.push_back(batch.neurons[n + ahead]);
       Value entry = b.add(batch.first, n);
@@ -153,17 +171,30 @@ void SelectedSumLowering::emitBlock(const Block &block, const Batch &batch,
         Value value = memref::LoadOp::create(
             b, op.getValues(),
             ValueRange{b.add(block.row, r), b.min(entry, last)});
-        values.push_back(b.broadcast(
-            b.select(b.less(entry, batch.end), value, zero), lanes));
+        factors.push_back(
+            factorOf(b.select(b.less(entry, batch.end), value, zero), block));
       }
     }
     ArrayRef<Value> neurons = ArrayRef(batch.neurons).slice(first, abreast);
     selected.read(b, neurons, isFirst ? ValueRange(next) : ValueRange(), lines,
                   {}, [&](Value line, unsigned count, ValueRange) {
-                    emitLines(block, neurons, values, line, count);
+                    emitLines(block, neurons, factors, line, count);
                     return SmallVector<Value>();
                   });
   }
+}
+
+SelectedSumLowering::Factor SelectedSumLowering::factorOf(Value value,
+                                                          const Block &block) {
+  if (!usesPairs(block))
+    return {b.broadcast(value, lanes), {}, {}};
+  Value bits = arith::BitcastOp::create(b, b.getI32Type(), value),
+        half = arith::ConstantOp::create(b, b.getI32IntegerAttr(16));
+  auto pairs = [&](Value pair) {
+    return vector::BitCastOp::create(
+        b, VectorType::get({unit}, b.getBF16Type()), b.broadcast(pair, lanes));
+  };
+  return {{}, pairs(arith::ShRUIOp::create(b, bits, half)), pairs(bits)};
 }
 
 /// weight[neuron, column..., + unit) in the order of sums.
@@ -175,8 +206,22 @@ SmallVector<Value> SelectedSumLowering::loadWeights(Value neuron,
   return {even, odd};
 }
 
+/// sums += factor * weight[neuron, columns]
+void SelectedSumLowering::addPairs(MutableArrayRef<Value> sums,
+                                   ArrayRef<Value> columns, Value neuron,
+                                   const Factor &factor) {
+  for (auto [i, column] : llvm::enumerate(columns)) {
+    Value weights = selected.load(b, neuron, column, unit);
+    auto add = [&](Value &sum, Value pairs) {
+      sum = x86vector::DotBF16Op::create(b, sum, weights, pairs);
+    };
+    add(sums[2 * i], factor.even);
+    add(sums[2 * i + 1], factor.odd);
+  }
+}
+
 void SelectedSumLowering::emitLines(const Block &block, ArrayRef<Value> neurons,
-                                    ArrayRef<Value> values, Value line,
+                                    ArrayRef<Factor> factors, Value line,
                                     unsigned count) {
   int64_t end = count * selected.line();
   int64_t step = std::max<int64_t>(
@@ -194,14 +239,18 @@ void SelectedSumLowering::emitLines(const Block &block, ArrayRef<Value> neurons,
     forEachSum(
         [&](ArrayRef<Value> at) { all.push_back(b.load(sums, at, lanes)); });
     for (auto [n, neuron] : llvm::enumerate(neurons)) {
+      if (usesPairs(block)) {
+        addPairs(all, places, neuron, factors[n]);
+        continue;
+      }
       SmallVector<Value> weights;
       for (Value column : places)
         llvm::append_range(weights, loadWeights(neuron, column));
       for (unsigned r = 0; r != block.rows; ++r)
         for (auto [i, weight] : llvm::enumerate(weights)) {
           Value &sum = all[r * weights.size() + i];
-          sum =
-              vector::FMAOp::create(b, values[n * block.rows + r], weight, sum);
+          sum = vector::FMAOp::create(b, factors[n * block.rows + r].all,
+                                      weight, sum);
         }
     }
     unsigned next = 0;
