@@ -121,7 +121,19 @@ static LogicalResult checkElementTypes(Operation *op) {
   return success();
 }
 
-/// (C1) to (C5) of ffn.block, for the ops that have its operands.
+/// FATReLU is relu that cuts off more.
+template <typename OpTy> static LogicalResult checkCutoff(OpTy op) {
+  std::optional<APFloat> cutoff = op.getCutoff();
+  if (!cutoff)
+    return success();
+  if (op.getActivation() != Activation::Relu)
+    return op.emitOpError("expects `cutoff` only for relu");
+  if (cutoff->isNaN() || cutoff->isNegative())
+    return op.emitOpError("expects a `cutoff` of 0 or more");
+  return success();
+}
+
+/// (C1) to (C6) of ffn.block, for the ops that have its operands.
 template <typename OpTy> static LogicalResult checkBlock(OpTy op) {
   ArrayRef<int64_t> up = shapeOf(op.getUp());
   ArrayRef<int64_t> down = shapeOf(op.getDown());
@@ -151,7 +163,10 @@ template <typename OpTy> static LogicalResult checkBlock(OpTy op) {
   if (!op.getGate() && (op.getGateBias() || op.getUpActivation()))
     return op.emitOpError("expects `gate` when `up_activation` is given");
   // (C5) one element type throughout.
-  return checkElementTypes(op);
+  if (failed(checkElementTypes(op)))
+    return failure();
+  // (C6) cutoff needs relu.
+  return checkCutoff(op);
 }
 
 //===----------------------------------------------------------------------===//
@@ -182,7 +197,10 @@ LogicalResult ScoreOp::verify() {
       failed(checkVector(*this, getBias(), weight[1], "bias")))
     return failure();
   // (C2) one element type throughout.
-  return checkElementTypes(*this);
+  if (failed(checkElementTypes(*this)))
+    return failure();
+  // (C3) cutoff needs relu.
+  return checkCutoff(*this);
 }
 
 LogicalResult SelectOp::verify() {
@@ -248,13 +266,13 @@ LogicalResult CorrectOp::verify() {
   if (failed(checkBlock(*this)))
     return failure();
   int64_t neurons = shapeOf(getUp())[1];
-  // (C6) the selection and the surrogate are of the block's neurons.
+  // (C7) the selection and the surrogate are of the block's neurons.
   if (getSelection().getType().getNeurons() != neurons)
     return emitOpError("expects a selection of ")
            << neurons << " neurons, got " << getSelection().getType();
   if (failed(checkVector(*this, getMinus(), neurons, "minus")))
     return failure();
-  // (C7) what is known is of the block's neurons.
+  // (C8) what is known is of the block's neurons.
   if (getKnownUp() && !getGate())
     return emitOpError("expects `gate` when `up` is known beside it");
   for (Value known : {getKnownGate(), getKnownUp()})
@@ -303,7 +321,8 @@ static LogicalResult makeBlock(CorrectOp op, PatternRewriter &rewriter) {
   rewriter.replaceOpWithNewOp<BlockOp>(
       op, op.getType(), op.getActivation(), op.getX(), op.getGate(),
       op.getGateBias(), op.getUp(), op.getUpBias(), op.getDown(),
-      /*down_bias=*/Value(), op.getUpActivationAttr(), op.getBlockNameAttr());
+      /*down_bias=*/Value(), op.getUpActivationAttr(), op.getBlockNameAttr(),
+      op.getCutoffAttr());
   return success();
 }
 

@@ -31,7 +31,8 @@ def BlockOp : FfnOp<"block", [Pure, AttrSizedOperandSegments]> {
     Plain: `y = act(x up + up_bias) down + down_bias`.
     Gated (`gate` present):
     `y = (act(x gate + gate_bias) * act_up(x up + up_bias)) down + down_bias`
-    where `act_up` is `relu` for dReLU and `identity` otherwise.
+    where `act_up` is `relu` for dReLU and `identity` otherwise. `cutoff` makes
+    `act` of `relu` FATReLU: what is not above it is 0.
 
     (C1) `up` and `gate` are `d x h` and `down` is `h x d_out`.
     (C2) the last dimension of `x` is `d`, that of `y` is `d_out`, and the
@@ -39,6 +40,7 @@ def BlockOp : FfnOp<"block", [Pure, AttrSizedOperandSegments]> {
     (C3) `up_bias` and `gate_bias` are of size `h`, `down_bias` of `d_out`.
     (C4) `gate_bias` and `up_activation` need `gate`.
     (C5) one element type throughout.
+    (C6) `cutoff` needs the activation `relu` and is not negative.
 
     ```mlir
     %y = ffn.block <gelu> %x up(%w1, %b1) down(%w2, %b2)
@@ -55,7 +57,7 @@ def BlockOp : FfnOp<"block", [Pure, AttrSizedOperandSegments]> {
       RankedTensorOf<[AnyFloat]>:$down,
       Optional<RankedTensorOf<[AnyFloat]>>:$down_bias,
       OptionalAttr<ActivationAttr>:$up_activation,
-      OptionalAttr<StrAttr>:$block_name);
+      OptionalAttr<StrAttr>:$block_name, OptionalAttr<F32Attr>:$cutoff);
   let results = (outs RankedTensorOf<[AnyFloat]>:$y);
   let assemblyFormat = [{
     $activation $x (`gate` `(` $gate^ (`,` $gate_bias^)? `)`)?
@@ -128,6 +130,7 @@ def ScoreOp : FfnOp<"score", [Pure]> {
     (C1) `weight` is `d x h`, `bias` of size `h`, `x` ends in `d`, the result
     in `h`; the leading dimensions of `x` and the result agree.
     (C2) one element type throughout.
+    (C3) `cutoff` as (C6) of `ffn.block`.
 
     ```mlir
     %g = ffn.score exact <silu> %x(%gate) : (tensor<?x8xf32>, tensor<8x32xf32>) -> tensor<?x32xf32>
@@ -135,7 +138,8 @@ def ScoreOp : FfnOp<"score", [Pure]> {
   }];
   let arguments = (ins ScoreAttr:$kind, ActivationAttr:$activation,
       RankedTensorOf<[AnyFloat]>:$x, RankedTensorOf<[AnyFloat]>:$weight,
-      Optional<RankedTensorOf<[AnyFloat]>>:$bias);
+      Optional<RankedTensorOf<[AnyFloat]>>:$bias,
+      OptionalAttr<F32Attr>:$cutoff);
   let results = (outs RankedTensorOf<[AnyFloat]>:$result);
   let assemblyFormat = [{
     `` $kind $activation $x `(` $weight (`,` $bias^)? `)` attr-dict
@@ -252,9 +256,9 @@ def CorrectOp : FfnOp<"correct", [Pure, AttrSizedOperandSegments]> {
     many rows, which skip nothing, ignore it. `density_band` is the least and
     the largest density that calibration makes expect, for telemetry.
 
-    (C1) to (C5) of `ffn.block`.
-    (C6) the selection's neurons are `h`; `minus` is of size `h`.
-    (C7) `known_gate` and `known_up` have the leading dimensions of `x` and
+    (C1) to (C6) of `ffn.block`.
+    (C7) the selection's neurons are `h`; `minus` is of size `h`.
+    (C8) `known_gate` and `known_up` have the leading dimensions of `x` and
     end in `h`; `known_up` needs `gate`.
 
     ```mlir
@@ -275,7 +279,8 @@ def CorrectOp : FfnOp<"correct", [Pure, AttrSizedOperandSegments]> {
       Optional<RankedTensorOf<[AnyFloat]>>:$minus, Optional<F32>:$all_above,
       OptionalAttr<ActivationAttr>:$up_activation,
       OptionalAttr<StrAttr>:$block_name,
-      OptionalAttr<DenseF64ArrayAttr>:$density_band);
+      OptionalAttr<DenseF64ArrayAttr>:$density_band,
+      OptionalAttr<F32Attr>:$cutoff);
   let results = (outs RankedTensorOf<[AnyFloat]>:$y);
   let assemblyFormat = [{
     $activation $x `,` $selection

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Recognises an activation by its values: evaluates the nodes between two
-// linear layers on a grid and compares with what each known activation gives
-// there. Every algebraic spelling of a function is the same function.
-#include "sparse-opt/Analysis/ConstantData.h"
-#include "sparse-opt/Analysis/FfnMatch.h"
+// The scalar functions that FfnClassify.cpp compares: the known activations,
+// and what the nodes between two linear layers compute.
+#include "FfnNodes.h"
 #include "llvm/ADT/StringMap.h"
 #include <cmath>
 
@@ -12,10 +10,6 @@ using namespace mlir;
 using namespace sparse_opt;
 using ffn::Activation;
 using onnx::NodeOp;
-
-//===----------------------------------------------------------------------===//
-// Scalar functions
-//===----------------------------------------------------------------------===//
 
 static double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 static double geluErf(double x) {
@@ -46,9 +40,7 @@ double sparse_opt::applyActivation(Activation kind, double x) {
   llvm_unreachable("unknown activation");
 }
 
-/// What `node` computes from the elements `x` of its operands (those left out
-/// are NaN); nothing for operators that it doesn't know.
-static std::optional<double> evaluate(NodeOp node, ArrayRef<double> x) {
+std::optional<double> sparse_opt::evaluate(NodeOp node, ArrayRef<double> x) {
   StringRef domain = node.getDomain().value_or(""), name = node.getOpType();
   double a = x.empty() ? 0 : x[0], b = x.size() > 1 ? x[1] : 0;
   if (domain == "com.microsoft") {
@@ -87,6 +79,7 @@ static std::optional<double> evaluate(NodeOp node, ArrayRef<double> x) {
     Softplus,
     Mish,
     Clip,
+    ThresholdedRelu,
     Pass
   };
   static const llvm::StringMap<Op> ops = {{"Add", Add},
@@ -119,6 +112,7 @@ static std::optional<double> evaluate(NodeOp node, ArrayRef<double> x) {
                                           {"Softplus", Softplus},
                                           {"Mish", Mish},
                                           {"Clip", Clip},
+                                          {"ThresholdedRelu", ThresholdedRelu},
                                           {"Cast", Pass},
                                           {"Reshape", Pass},
                                           {"Identity", Pass},
@@ -193,148 +187,10 @@ static std::optional<double> evaluate(NodeOp node, ArrayRef<double> x) {
     // fmin and fmax ignore a bound that was left out.
     a = x.size() > 1 ? std::fmax(a, b) : a;
     return x.size() > 2 ? std::fmin(a, x[2]) : a;
+  case ThresholdedRelu:
+    return a > node.floatAttr("alpha", 1) ? a : 0;
   case Pass:
     return a;
   }
   llvm_unreachable("unknown operator");
-}
-
-//===----------------------------------------------------------------------===//
-// The grid
-//===----------------------------------------------------------------------===//
-
-namespace {
-using Samples = SmallVector<double>;
-
-/// Values of the cone's nodes, one per sample of the leaves.
-class Evaluator {
-public:
-  Evaluator(const ElementwiseCone &cone, ArrayRef<Samples> leaves)
-      : cone(cone), leaves(leaves) {}
-
-  const Samples *get(Value value) {
-    auto known = values.find(value);
-    if (known != values.end())
-      return &known->second;
-    std::optional<Samples> samples = compute(value);
-    if (!samples)
-      return nullptr;
-    return &(values[value] = std::move(*samples));
-  }
-
-private:
-  std::optional<Samples> compute(Value value) {
-    auto leaf = cone.leafOf.find(value);
-    if (leaf != cone.leafOf.end())
-      return leaves[leaf->second];
-    size_t count = leaves[0].size();
-    if (std::optional<ConstantData> data = getConstantData(value))
-      return Samples(count, data->getDouble(0));
-    auto node = value.getDefiningOp<NodeOp>();
-    if (!node)
-      return std::nullopt;
-    // Pass-through nodes have operands of other kinds behind the first.
-    bool first = node.is("Reshape") || node.is("Squeeze") ||
-                 node.is("Unsqueeze") || node.getDomain();
-    SmallVector<Samples> operands;
-    for (unsigned i = 0, end = first ? 1 : node.getOperands().size(); i < end;
-         ++i) {
-      Value operand = node.operandOrNull(i);
-      const Samples *samples = operand ? get(operand) : nullptr;
-      if (operand && !samples)
-        return std::nullopt;
-      operands.push_back(samples ? *samples : Samples(count, std::nan("")));
-    }
-    Samples result;
-    for (size_t i = 0; i < count; ++i) {
-      SmallVector<double> x;
-      for (const Samples &operand : operands)
-        x.push_back(operand[i]);
-      std::optional<double> y = evaluate(node, x);
-      if (!y)
-        return std::nullopt;
-      result.push_back(*y);
-    }
-    return result;
-  }
-
-  const ElementwiseCone &cone;
-  ArrayRef<Samples> leaves;
-  llvm::DenseMap<Value, Samples> values;
-};
-} // namespace
-
-/// GELU and its tanh form differ by 4.7e-4; a coefficient rounded to half
-/// precision moves GELU by less than 5e-5.
-static bool isClose(double value, double expected, double scale) {
-  return std::fabs(value - expected) <=
-         1e-4 * scale + 2e-5 * std::fabs(expected);
-}
-
-/// Points from -12 to 12 and some far away, without 0 where spellings by
-/// division are undefined.
-static Samples grid() {
-  Samples points{-60, -30};
-  for (double x = -12.05; x < 12.1; x += 0.241)
-    points.push_back(x);
-  points.append({30, 60});
-  return points;
-}
-
-std::optional<FfnActivations>
-sparse_opt::classifyCone(Value value, const ElementwiseCone &cone) {
-  const Activation kinds[] = {Activation::Relu,     Activation::Relu2,
-                              Activation::Silu,     Activation::Gelu,
-                              Activation::GeluTanh, Activation::QuickGelu,
-                              Activation::Identity};
-  const Activation upKinds[] = {Activation::Identity, Activation::Relu};
-  bool gated = cone.leaves.size() == 2;
-  SmallVector<Samples, 2> leaves(cone.leaves.size());
-  const Samples ups =
-      gated ? Samples{-2.5, -0.75, 0.5, 1.0, 3.25} : Samples{1.0};
-  for (double point : grid())
-    for (double up : ups) {
-      leaves[0].push_back(point);
-      if (gated)
-        leaves[1].push_back(up);
-    }
-  // The grid is fine in the gate: one run for each leaf in that role.
-  for (Activation upKind : upKinds)
-    for (Activation kind : kinds)
-      for (unsigned gate = 0; gate < cone.leaves.size(); ++gate) {
-        bool trivial = kind == Activation::Identity &&
-                       (!gated || upKind != Activation::Identity);
-        if (trivial || (!gated && upKind != Activation::Identity))
-          continue;
-        SmallVector<Samples, 2> inputs = leaves;
-        if (gate == 1)
-          std::swap(inputs[0], inputs[1]);
-        Evaluator evaluator(cone, inputs);
-        const Samples *values = evaluator.get(value);
-        if (!values)
-          return std::nullopt;
-        auto expected = [&](size_t i) {
-          return applyActivation(kind, inputs[gate][i]) *
-                 (gated ? applyActivation(upKind, inputs[1 - gate][i]) : 1);
-        };
-        // Every kind is the identity (or its square) far to the right: the
-        // last sample, at the largest gate and up, shows the scale.
-        double scale = values->back() / expected(values->size() - 1);
-        if (!std::isfinite(scale) || scale == 0)
-          continue;
-        if (std::fabs(scale - 1) < 1e-4)
-          scale = 1;
-        bool equal = true;
-        for (size_t i = 0; i < values->size() && equal; ++i)
-          equal =
-              isClose((*values)[i] / scale, expected(i),
-                      gated ? std::fmax(1, std::fabs(inputs[1 - gate][i])) : 1);
-        if (!equal)
-          continue;
-        FfnActivations result{kind, std::nullopt, gate, scale};
-        if (upKind != Activation::Identity)
-          result.up = upKind;
-        return result;
-      }
-  return std::nullopt;
 }

@@ -19,16 +19,17 @@ using onnx::NodeOp;
 /// Element-wise operators, and whether one of them makes a non-linearity.
 static const llvm::StringMap<bool> &elementwiseNodes() {
   static const llvm::StringMap<bool> nodes = {
-      {"Add", false},         {"Sub", false},      {"Mul", false},
-      {"Div", false},         {"Pow", false},      {"Neg", false},
-      {"Min", false},         {"Max", false},      {"Sqrt", false},
-      {"Reciprocal", false},  {"Abs", false},      {"Where", false},
-      {"Greater", false},     {"Less", false},     {"GreaterOrEqual", false},
-      {"LessOrEqual", false}, {"Erf", true},       {"Tanh", true},
-      {"Sigmoid", true},      {"Relu", true},      {"Exp", true},
-      {"Gelu", true},         {"Swish", true},     {"HardSwish", true},
-      {"HardSigmoid", true},  {"LeakyRelu", true}, {"Elu", true},
-      {"Softplus", true},     {"Mish", true},      {"Clip", true}};
+      {"Add", false},           {"Sub", false},      {"Mul", false},
+      {"Div", false},           {"Pow", false},      {"Neg", false},
+      {"Min", false},           {"Max", false},      {"Sqrt", false},
+      {"Reciprocal", false},    {"Abs", false},      {"Where", false},
+      {"Greater", false},       {"Less", false},     {"GreaterOrEqual", false},
+      {"LessOrEqual", false},   {"Erf", true},       {"Tanh", true},
+      {"Sigmoid", true},        {"Relu", true},      {"Exp", true},
+      {"Gelu", true},           {"Swish", true},     {"HardSwish", true},
+      {"HardSigmoid", true},    {"LeakyRelu", true}, {"Elu", true},
+      {"Softplus", true},       {"Mish", true},      {"Clip", true},
+      {"ThresholdedRelu", true}};
   return nodes;
 }
 

@@ -20,5 +20,8 @@ std::optional<int64_t> biasSize(mlir::Value value);
 bool isProduct(onnx::NodeOp node);
 /// The layer of a product alone, with a bias only if it is the node's own.
 std::optional<LinearLayer> matchProduct(onnx::NodeOp node, std::string &why);
+/// What `node` computes from the elements `x` of its operands (those left out
+/// are NaN); nothing for operators that it doesn't know.
+std::optional<double> evaluate(onnx::NodeOp node, llvm::ArrayRef<double> x);
 } // namespace sparse_opt
 #endif

@@ -18,7 +18,9 @@ static FfnBlockReport describe(ffn::BlockOp block) {
   FfnBlockReport report;
   report.name = block.getBlockName().value_or("").str();
   report.gated = !!block.getGate();
-  report.activation = stringifyActivation(block.getActivation()).str();
+  report.activation = block.getCutoff()
+                          ? "fatrelu"
+                          : stringifyActivation(block.getActivation()).str();
   if (std::optional<ffn::Activation> up = block.getUpActivation())
     report.activation += "*" + stringifyActivation(*up).str();
   auto up = cast<RankedTensorType>(block.getUp().getType());

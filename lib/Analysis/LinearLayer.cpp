@@ -28,11 +28,17 @@ bool sparse_opt::keepsRows(NodeOp reshape) {
          from.getShape().back() == to.getShape().back();
 }
 
+/// A flag counts 0 or 1.
+static bool isFloatOrFlag(Value value) {
+  Type element = getElementTypeOrSelf(value.getType());
+  return isa<FloatType>(element) || element.isInteger(1);
+}
+
 bool sparse_opt::passesOn(NodeOp node) {
   if (node.getOperands().empty() || node->getNumResults() != 1)
     return false;
   if (node.is("Cast"))
-    return isa<FloatType>(getElementTypeOrSelf(node.getOperand(0).getType())) &&
+    return isFloatOrFlag(node.getOperand(0)) &&
            isa<FloatType>(getElementTypeOrSelf(node.getResult(0).getType()));
   if (node.is("Reshape") || node.is("Squeeze") || node.is("Unsqueeze") ||
       node.is("Flatten"))

@@ -239,6 +239,9 @@ void ConvertOnnxToFfn::replace(const FfnMatch &match, SymbolicShapes &shapes,
   ffn::ActivationAttr upKind;
   if (match.activations.up)
     upKind = ffn::ActivationAttr::get(&getContext(), *match.activations.up);
+  FloatAttr cutoff;
+  if (match.activations.cutoff)
+    cutoff = builder.getF32FloatAttr(*match.activations.cutoff);
   Value gate, gateBias;
   if (match.gate) {
     gate = make.weight(*match.gate, element);
@@ -252,7 +255,8 @@ void ConvertOnnxToFfn::replace(const FfnMatch &match, SymbolicShapes &shapes,
       make.weight(match.down, element, match.activations.scale),
       make.bias(match.down, element), upKind,
       builder.getStringAttr(name.empty() ? "ffn." + Twine(number)
-                                         : Twine(name)));
+                                         : Twine(name)),
+      cutoff);
 
   // 3. Back to the type that the graph had.
   Value result = make.cast(block.getResult(), yType.getElementType());

@@ -14,11 +14,14 @@ static const bool cachesAreFixed = [] {
   return true;
 }();
 
-float sparse_opt::numerics::activate(Activation activation, float z) {
+float sparse_opt::numerics::activate(Activation activation, float z,
+                                     std::optional<float> cutoff) {
   switch (activation) {
   case Activation::Identity:
     return z;
   case Activation::Relu:
+    if (cutoff)
+      return z > *cutoff ? z : 0;
     return z < 0 ? 0 : z; // a NaN stays one
   case Activation::Relu2:
     return z < 0 ? 0 : z * z;
@@ -37,22 +40,25 @@ float sparse_opt::numerics::activate(Activation activation, float z) {
 }
 
 static Matrix layer(const MatrixRef &x, const MatrixView &weight,
-                    const VectorView &bias, Activation activation) {
+                    const VectorView &bias, Activation activation,
+                    std::optional<float> cutoff = std::nullopt) {
   (void)cachesAreFixed;
   Matrix z(x.rows(), weight.cols());
   z.noalias() = x * weight;
   if (bias.size())
     z.rowwise() += bias.transpose();
   if (activation != Activation::Identity)
-    z = z.unaryExpr([=](float value) { return activate(activation, value); });
+    z = z.unaryExpr(
+        [=](float value) { return activate(activation, value, cutoff); });
   return z;
 }
 
 Neurons sparse_opt::numerics::evaluate(const BlockWeights &block,
                                        const MatrixRef &x) {
   if (!block.gated())
-    return {layer(x, block.up, block.upBias, block.activation), Matrix()};
-  return {layer(x, block.gate, block.gateBias, block.activation),
+    return {layer(x, block.up, block.upBias, block.activation, block.cutoff),
+            Matrix()};
+  return {layer(x, block.gate, block.gateBias, block.activation, block.cutoff),
           layer(x, block.up, block.upBias, block.upActivation)};
 }
 

@@ -56,10 +56,10 @@ public:
       values["gate"] = gate;
       if (auto kind = block.getUpActivation())
         up = activate(up, *kind);
-      gate = activate(gate, block.getActivation());
+      gate = activate(gate, block.getActivation(), block.getCutoff());
       act = node("Mul", 14, {gate, up}, up.getType());
     } else {
-      act = activate(up, block.getActivation());
+      act = activate(up, block.getActivation(), block.getCutoff());
     }
     values["act"] = act;
     Value y = linear(act, block.getDown(), block.getDownBias());
@@ -78,7 +78,8 @@ private:
     return bias ? node("Add", 14, {product, bias}, type) : product;
   }
 
-  Value activate(Value z, ffn::Activation kind) {
+  Value activate(Value z, ffn::Activation kind,
+                 std::optional<APFloat> cutoff = {}) {
     auto gelu = [&](StringRef how) {
       return node(
           "Gelu", 20, z, z.getType(),
@@ -88,6 +89,11 @@ private:
     case ffn::Activation::Identity:
       return z;
     case ffn::Activation::Relu:
+      if (cutoff)
+        return node(
+            "ThresholdedRelu", 10, z, z.getType(),
+            builder.getNamedAttr(
+                "alpha", builder.getF32FloatAttr(cutoff->convertToFloat())));
       return node("Relu", 14, z, z.getType());
     case ffn::Activation::Relu2: {
       Value positive = node("Relu", 14, z, z.getType());

@@ -104,10 +104,10 @@ public:
   void run() {
     bool isGated = !!block.getGate();
     keepInputs();
-    Value act =
-        isGated
-            ? score(block.getActivation(), block.getGate(), block.getGateBias())
-            : score(block.getActivation(), block.getUp(), block.getUpBias());
+    Value act = isGated ? score(block.getActivation(), block.getGate(),
+                                block.getGateBias(), block.getCutoffAttr())
+                        : score(block.getActivation(), block.getUp(),
+                                block.getUpBias(), block.getCutoffAttr());
     Value up;
     if (form.timesUp && isGated)
       up = score(block.getUpActivation().value_or(ffn::Activation::Identity),
@@ -120,7 +120,8 @@ public:
         block.getUpActivationAttr(), builder.getStringAttr(name),
         form.band ? builder.getDenseF64ArrayAttr(
                         {form.band->first, form.band->second})
-                  : DenseF64ArrayAttr());
+                  : DenseF64ArrayAttr(),
+        block.getCutoffAttr());
     if (form.offset) {
       Value linear = ffn::LinearOp::create(
           builder, loc, block.getType(), block.getX(), form.folded, form.offset,
@@ -143,13 +144,14 @@ private:
     x = ffn::KeepOp::create(builder, loc, x, selection);
   }
 
-  Value score(ffn::Activation activation, Value weight, Value bias) {
+  Value score(ffn::Activation activation, Value weight, Value bias,
+              FloatAttr cutoff = {}) {
     auto type = cast<RankedTensorType>(x.getType());
     SmallVector<int64_t> shape(type.getShape());
     shape.back() = cast<RankedTensorType>(weight.getType()).getDimSize(1);
     return ffn::ScoreOp::create(
         builder, loc, RankedTensorType::get(shape, type.getElementType()),
-        ffn::Score::Exact, activation, x, weight, bias);
+        ffn::Score::Exact, activation, x, weight, bias, cutoff);
   }
 
   ffn::SelectionType selectionOf(Value scores) {

@@ -30,8 +30,10 @@ static SmallVector<uint64_t>
 nonZeros(ffn::BlockOp block, const CalibrationProfile &profile, size_t index) {
   const BlockCounts &counts = profile.counts[index];
   SmallVector<uint64_t> rows(counts.zeros.size(), profile.rowsOf(index));
-  if (block.getGate() && givesZeros(block.getActivation())) {
-    // Zeros of the product may be those of `up`: count gates below 0.
+  if (block.getGate() && givesZeros(block.getActivation()) &&
+      !block.getCutoff()) {
+    // Zeros of the product may be those of `up`: count gates below 0. (Those
+    // at a cutoff are between two bins.)
     for (auto [i, count] : llvm::enumerate(counts.gate))
       if (i % numGridBins < gridBinsPerSign)
         rows[i / numGridBins] -= count;

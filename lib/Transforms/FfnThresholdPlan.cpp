@@ -61,7 +61,9 @@ struct BlockFloats {
                 up.matrix(),
                 upBias.vector(),
                 down.matrix(),
-                downBias.vector()} {}
+                downBias.vector(),
+                op.getCutoff() ? std::optional(op.getCutoff()->convertToFloat())
+                               : std::nullopt} {}
 
   Floats gate, gateBias, up, upBias, down, downBias;
   BlockWeights weights;

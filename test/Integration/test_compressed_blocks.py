@@ -44,17 +44,23 @@ def silu(z):
     return z / (1 + numpy.exp(-z))
 
 
+CUTOFF = 0.25
+ACTIVATIONS = {"relu": relu, "relu2": lambda z: relu(z) ** 2, "silu": silu,
+               "fatrelu": lambda z: numpy.where(z > CUTOFF, z, 0)}
+
+
 class Block:
     """One block as IR and as numpy: y, and which neurons it keeps."""
 
     def __init__(self, select, act="silu", gated=True, bias=False, minus=False, known=True,
                  known_up=False, group=1, threshold=0.1, crossover=None,
-                 band=None, kept=None, weights=None):
+                 band=None, kept=None, weights=None, up_relu=False):
         self.select, self.act, self.gated = select, act, gated
         self.bias, self.minus, self.known = bias, minus, known
         self.known_up, self.group, self.threshold = known_up, group, threshold
         self.crossover, self.band = crossover, band
         self.kept = kept  # what abs(x) is above where it counts, or None
+        self.up_relu = up_relu  # dReLU
         self.weights = weights or WEIGHTS
         self.width, self.neurons = self.weights["up"].shape
 
@@ -74,10 +80,14 @@ class Block:
             lines += [f'%tx = ffn.knob "b.input_threshold" = {self.kept:e}',
                       f"%sx = ffn.select magnitude(%x) above(%tx) : ({f32_rows}, f32) -> !ffn.selection<{self.width}>",
                       f"%k = ffn.keep %x, %sx : {f32_rows}, !ffn.selection<{self.width}>"]
+        act, cutoff = self.act, ""
+        if act == "fatrelu":
+            act, cutoff = "relu", f"cutoff = {CUTOFF:e} : f32"
+        up_act = "relu" if self.up_relu else "identity"
         lines += [f'%t = ffn.knob "b.threshold" = {self.threshold:e}',
-                  f"%g = ffn.score exact <{self.act}> {x}(%{first}{bias}) : "
+                  f"%g = ffn.score exact <{act}> {x}(%{first}{bias}) {{{cutoff}}} : "
                   f"({f32_rows}, {type_of(first)}{bias_type}) -> {hidden}",
-                  f"%u = ffn.score exact <identity> {x}(%up) : ({f32_rows}, {type_of('up')}) -> {hidden}"]
+                  f"%u = ffn.score exact <{up_act}> {x}(%up) : ({f32_rows}, {type_of('up')}) -> {hidden}"]
         operands = {
             "all": ("all", []),
             "nonzero": ("nonzero(%g)", [hidden]),
@@ -89,13 +99,13 @@ class Block:
                         [hidden, hidden, type_of("centre"), type_of("norm"), "f32"]),
         }[self.select]
         lines.append(f"%s = ffn.select {operands[0]} : ({', '.join(operands[1])}) -> {selection}")
-        parts = [f"ffn.correct <{self.act}> {x}, %s"]
+        parts = [f"ffn.correct <{act}> {x}, %s"]
         types = [f32_rows, selection]
         if self.known:
             parts.append("known(%g, %u)" if self.known_up else "known(%g)")
             types += [hidden] * (2 if self.known_up else 1)
         if self.gated:
-            parts += [f"gate(%gate{bias}) up(%up)"]
+            parts += [f"gate(%gate{bias}) up{': <relu>' if self.up_relu else ''}(%up)"]
             types += [type_of("gate")] + [type_of("bias")] * self.bias + [type_of("up")]
         else:
             parts += [f"up(%up{bias})"]
@@ -109,8 +119,9 @@ class Block:
             lines.append(f'%o = ffn.knob "b.crossover" = {self.crossover:e}')
             parts.append("all_above(%o)")
             types.append("f32")
-        band = f", density_band = array<f64: {self.band[0]}, {self.band[1]}>" if self.band else ""
-        lines += [f'%c = {" ".join(parts)} {{block_name = "b"{band}}} : ({", ".join(types)}) -> {f32_rows}',
+        more = f", density_band = array<f64: {self.band[0]}, {self.band[1]}>" if self.band else ""
+        more += f", {cutoff}" if cutoff else ""
+        lines += [f'%c = {" ".join(parts)} {{block_name = "b"{more}}} : ({", ".join(types)}) -> {f32_rows}',
                   f"%l = ffn.linear %x folded(%folded) offset(%offset) : ({f32_rows}, "
                   f"{type_of('folded')}, {type_of('offset')}) -> {f32_rows}",
                   f"%y = arith.addf %l, %c : {f32_rows}", f"return %y : {f32_rows}"]
@@ -128,8 +139,8 @@ class Block:
         if self.kept is not None:
             x = numpy.where(abs(x) > (self.kept if kept is None else kept), x, 0)
         z = x @ (w["gate"] if self.gated else w["up"]) + (w["bias"] if self.bias else 0)
-        act = (relu if self.act == "relu" else silu)(z)
-        up = x @ w["up"]
+        act = ACTIVATIONS[self.act](z)
+        up = relu(x @ w["up"]) if self.up_relu else x @ w["up"]
         minus = w["centre"] if self.minus else 0
         score = {"all": None, "nonzero": act, "gate": act, "both": act * up,
                  "centred": (act - w["centre"]) * w["norm"],
@@ -137,7 +148,8 @@ class Block:
         if self.select == "all":
             keep, sure = numpy.ones_like(z, bool), True
         elif self.select == "nonzero":
-            keep, sure = score != 0, abs(z).min() > 1e-5
+            least = CUTOFF if self.act == "fatrelu" else 0
+            keep, sure = score != 0, abs(z - least).min() > 1e-5
         else:
             keep = abs(score) > threshold
             sure = abs(abs(score) - threshold).min() > 1e-6
@@ -151,6 +163,12 @@ class Block:
 BLOCKS = {
     "relu": Block("nonzero", act="relu", gated=False, bias=True),
     "relu gate": Block("nonzero", act="relu", bias=True),
+    "relu2": Block("nonzero", act="relu2", gated=False, bias=True),
+    "drelu": Block("nonzero", act="relu", bias=True, up_relu=True),
+    "drelu, both known": Block("both", act="relu", known_up=True, up_relu=True, threshold=0.02),
+    "fatrelu": Block("nonzero", act="fatrelu", gated=False, bias=True),
+    "fatrelu gate": Block("nonzero", act="fatrelu", bias=True),
+    "fatrelu, nothing known": Block("gate", act="fatrelu", known=False, bias=True),
     "relu gate in groups": Block("nonzero", act="relu", group=16),
     "gate": Block("gate", minus=True),
     "centred": Block("centred", minus=True, bias=True, threshold=0.03),

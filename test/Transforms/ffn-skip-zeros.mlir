@@ -50,6 +50,21 @@ func.func @main(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
 
 // -----
 
+// FATReLU: scores and the correction cut off as the block does.
+// CHECK-LABEL: @main
+// CHECK: %[[G:.+]] = ffn.score exact <relu> %[[X:.+]](%[[GATE:.+]]) {cutoff = 0.00999999977 : f32}
+// CHECK: %[[S:.+]] = ffn.select nonzero(%[[G]])
+// CHECK: ffn.correct <relu> %[[X]], %[[S]] known(%[[G]]) gate(%[[GATE]]) up(%{{.+}}) down(%{{.+}}) {block_name = "ffn.0", cutoff = 0.00999999977 : f32}
+func.func @main(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %gate = onnx.constant dense<0.4> : tensor<4x8xf32>
+  %up = onnx.constant dense<0.1> : tensor<4x8xf32>
+  %down = onnx.constant dense<0.3> : tensor<8x4xf32>
+  %y = ffn.block <relu> %x gate(%gate) up(%up) down(%down) {cutoff = 0.01 : f32} : (tensor<?x4xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
 // dReLU in another type: gate first; nothing is added without a bias.
 // CHECK-LABEL: @main
 // CHECK: %[[G:.+]] = ffn.score exact <relu> %[[X:.+]](%[[GATE:.+]]) : (tensor<?x4xf16>

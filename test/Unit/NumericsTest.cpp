@@ -67,6 +67,8 @@ double neuron(const Matrix &x, long row, const Matrix &w, const Vector &b,
 
 TEST(Numerics, ActivationsAreThePublishedOnes) {
   EXPECT_EQ(activate(Activation::Relu, -2), 0);
+  EXPECT_EQ(activate(Activation::Relu, 0.01f, 0.01f), 0);
+  EXPECT_EQ(activate(Activation::Relu, 0.02f, 0.01f), 0.02f);
   EXPECT_EQ(activate(Activation::Relu2, 3), 9);
   EXPECT_NEAR(activate(Activation::Silu, 1), 0.731059, 1e-6);
   EXPECT_NEAR(activate(Activation::Gelu, 1), 0.841345, 1e-6);

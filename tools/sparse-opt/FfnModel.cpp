@@ -174,7 +174,8 @@ static void selectNeurons(ffn::BlockOp block, FfnForm form) {
     auto score = ffn::ScoreOp::create(
         builder, loc, mlir::RankedTensorType::get(shape, x.getElementType()),
         ffn::Score::Exact, block.getActivation(), block.getX(),
-        block.getGate() ? block.getGate() : block.getUp(), none);
+        block.getGate() ? block.getGate() : block.getUp(), none,
+        block.getCutoffAttr());
     known = score.getResult();
   }
   auto selection = ffn::SelectOp::create(
@@ -189,7 +190,8 @@ static void selectNeurons(ffn::BlockOp block, FfnForm form) {
       builder, loc, block.getY().getType(), block.getActivation(), block.getX(),
       selection, known, none, block.getGate(), none, block.getUp(), none,
       block.getDown(), none, crossover, block.getUpActivationAttr(),
-      block.getBlockNameAttr(), /*density_band=*/nullptr);
+      block.getBlockNameAttr(), /*density_band=*/nullptr,
+      block.getCutoffAttr());
   block.replaceAllUsesWith(correct.getResult());
   block.erase();
 }

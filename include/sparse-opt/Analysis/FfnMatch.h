@@ -58,12 +58,14 @@ struct FfnActivations {
   std::optional<ffn::Activation> up; // of gated forms, unless identity
   unsigned gate = 0;                 // the leaf that is the gate
   double scale = 1;                  // what the down projection takes over
+  std::optional<float> cutoff;       // FATReLU's, where activation is relu
 };
 
 /// What `value` computes from the leaves of `cone`: `scale * act(leaf)` for one
 /// leaf, `scale * act(gate) * act_up(up)` for two. Decided by its values on a
 /// grid, to a tolerance that tells GELU from its tanh form and forgives
-/// constants rounded to half precision.
+/// constants rounded to half precision. What is linear or 0 has to agree in all
+/// digits, on both sides of every constant that it may compare with.
 std::optional<FfnActivations> classifyCone(mlir::Value value,
                                            const ElementwiseCone &cone);
 

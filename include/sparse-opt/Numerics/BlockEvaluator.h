@@ -6,6 +6,7 @@
 #ifndef SPARSE_OPT_NUMERICS_BLOCKEVALUATOR_H
 #define SPARSE_OPT_NUMERICS_BLOCKEVALUATOR_H
 #include <Eigen/Core>
+#include <optional>
 
 namespace sparse_opt::numerics {
 
@@ -29,8 +30,10 @@ enum class Activation {
   QuickGelu
 };
 
-/// act(z), as the published definitions have it.
-float activate(Activation activation, float z);
+/// act(z), as the published definitions have it. Relu with a `cutoff` is
+/// FATReLU: z where it is above, else 0.
+float activate(Activation activation, float z,
+               std::optional<float> cutoff = std::nullopt);
 
 /// Plain: y = act(x up + upBias) down + downBias. Gated: y =
 /// (act(x gate + gateBias) * upActivation(x up + upBias)) down + downBias.
@@ -44,6 +47,7 @@ struct BlockWeights {
   VectorView upBias;
   MatrixView down;
   VectorView downBias;
+  std::optional<float> cutoff; ///< of activation, if that is Relu
 
   bool gated() const { return gate.size() != 0; }
 };

@@ -127,8 +127,8 @@ def FfnExpose : Pass<"ffn-expose", "mlir::ModuleOp"> {
 def FfnSkipZeros : Pass<"ffn-skip-zeros", "mlir::ModuleOp"> {
   let summary = "Compute only neurons whose activation isn't zero";
   let description = [{
-    For blocks whose activation gives exact zeros: relu, relu2, and gated by
-    them (dReLU too). The activation is computed first (`ffn.score exact`),
+    For blocks whose activation gives exact zeros: relu, relu2, FATReLU (relu
+    with a `cutoff`), and gated by them (dReLU too). The activation is computed first (`ffn.score exact`),
     and of neurons where it isn't zero the rest. It loses nothing.
 
         block(x) -> correct(x, select nonzero(score(x))) [+ down_bias]

@@ -12,11 +12,15 @@ using namespace mlir;
 using namespace sparse_opt;
 using namespace sparse_opt::lowering;
 
-Value lowering::activation(Scalars &s, Value x, ffn::Activation kind) {
+Value Activated::operator()(Scalars &s, Value x) const {
   switch (kind) {
   case ffn::Activation::Identity:
     return x;
   case ffn::Activation::Relu:
+    if (cutoff) {
+      Value most = s.constant(x.getType(), cutoff->convertToFloat());
+      return s.select(s.less(most, x), x, s.constant(x.getType(), 0));
+    }
     return s.relu(x);
   case ffn::Activation::Relu2: {
     Value positive = s.relu(x);
@@ -35,15 +39,14 @@ Value lowering::activation(Scalars &s, Value x, ffn::Activation kind) {
 }
 
 Tensor lowering::project(Lowering &l, Tensor x, Value weight, Value bias,
-                         ffn::Activation kind) {
+                         Activated activation) {
   Tensor result = contract(l, x, l.lookup(weight));
   if (bias)
     result = addBias(l, result, l.lookup(bias));
-  if (kind == ffn::Activation::Identity)
+  if (activation.kind == ffn::Activation::Identity)
     return result;
-  return l.map(result, result.elementType, [&](Scalars &s, ValueRange v) {
-    return activation(s, v[0], kind);
-  });
+  return l.map(result, result.elementType,
+               [&](Scalars &s, ValueRange v) { return activation(s, v[0]); });
 }
 
 static void lowerBlock(ffn::BlockOp op, Lowering &l) {
@@ -52,13 +55,13 @@ static void lowerBlock(ffn::BlockOp op, Lowering &l) {
   Tensor hidden;
   if (op.getGate()) {
     Tensor gate =
-        project(l, x, op.getGate(), op.getGateBias(), op.getActivation());
+        project(l, x, op.getGate(), op.getGateBias(), Activated::of(op));
     Tensor up = project(l, x, op.getUp(), op.getUpBias(),
                         op.getUpActivation().value_or(identity));
     hidden = l.map({gate, up}, x.elementType,
                    [](Scalars &s, ValueRange v) { return s.mul(v[0], v[1]); });
   } else {
-    hidden = project(l, x, op.getUp(), op.getUpBias(), op.getActivation());
+    hidden = project(l, x, op.getUp(), op.getUpBias(), Activated::of(op));
   }
   l.set(op.getY(),
         project(l, hidden, op.getDown(), op.getDownBias(), identity));
@@ -84,7 +87,7 @@ static void lowerScore(ffn::ScoreOp op, Lowering &l) {
   if (isLeftToCorrection(op))
     return;
   l.set(op.getResult(), project(l, l.lookup(op.getX()), op.getWeight(),
-                                op.getBias(), op.getActivation()));
+                                op.getBias(), Activated::of(op)));
 }
 
 static void lowerLinear(ffn::LinearOp op, Lowering &l) {
@@ -146,7 +149,7 @@ static Tensor projectNeurons(Lowering &l, Tensor x, const Projection &to) {
   if (to.bias)
     result = addBias(l, result, *to.bias);
   return l.map(result, result.elementType, [&](Scalars &s, ValueRange v) {
-    return activation(s, v[0], to.kind);
+    return to.activation(s, v[0]);
   });
 }
 
@@ -175,7 +178,7 @@ static void scoreManyRows(Lowering &l, Correction &c) {
     if (!x)
       x = keptColumns(l, c.keep());
     l.set(score.getResult(), project(l, *x, score.getWeight(), score.getBias(),
-                                     score.getActivation()));
+                                     Activated::of(score)));
     known = l.lookup(score.getResult());
   };
   compute(c.actScore, c.act);

@@ -103,7 +103,7 @@ private:
       if (score.getBias())
         bias = l.lookup(score.getBias());
       l.set(score.getResult(), sum(selected, l.lookup(score.getWeight()), bias,
-                                   score.getActivation()));
+                                   Activated::of(score)));
       known = l.lookup(score.getResult());
     };
     compute(c.actScore, c.act);
@@ -222,7 +222,7 @@ private:
     fill(op.getEpilogue(), extras,
          [&](Scalars &s, ValueRange v) -> SmallVector<Value> {
            Value sum = to.bias ? s.add(v[0], v[2]) : v[0];
-           Value act = activation(s, sum, to.kind);
+           Value act = to.activation(s, sum);
            if (minus)
              act = s.sub(act, v.back());
            return {s.mul(act, v[1])};
@@ -232,7 +232,7 @@ private:
 
   /// act(values weight + bias), of the selected rows of the weight
   Tensor sum(const Selected &selected, Tensor weight,
-             std::optional<Tensor> bias, ffn::Activation kind) {
+             std::optional<Tensor> bias, Activated activation) {
     int64_t columns =
         cast<RankedTensorType>(weight.value.getType()).getDimSize(1);
     SmallVector<Value> extras;
@@ -244,7 +244,7 @@ private:
         selected.count, extras, out);
     fill(op.getEpilogue(), extras,
          [&](Scalars &s, ValueRange v) -> SmallVector<Value> {
-           return {activation(s, bias ? s.add(v[0], v[1]) : v[0], kind)};
+           return {activation(s, bias ? s.add(v[0], v[1]) : v[0])};
          });
     Sizes shape(c.x.shape);
     shape.back() = l.size(columns);

@@ -93,8 +93,8 @@ Tensor lowering::keptColumns(Lowering &l, ffn::KeepOp op) {
 
 /// The weight is transposed now when it is a constant.
 static Projection neuronMajor(Lowering &l, Value weight, Value bias,
-                              ffn::Activation kind) {
-  Projection result{l.transpose(l.lookup(weight), {1, 0}), {}, kind};
+                              Activated activation) {
+  Projection result{l.transpose(l.lookup(weight), {1, 0}), {}, activation};
   if (bias)
     result.bias = l.lookup(bias);
   return result;
@@ -102,9 +102,9 @@ static Projection neuronMajor(Lowering &l, Value weight, Value bias,
 
 Projection lowering::actProjection(Lowering &l, Correction &c) {
   ffn::CorrectOp op = c.op;
-  return c.isGated() ? neuronMajor(l, op.getGate(), op.getGateBias(),
-                                   op.getActivation())
-                     : upProjection(l, c);
+  return c.isGated()
+             ? neuronMajor(l, op.getGate(), op.getGateBias(), Activated::of(op))
+             : upProjection(l, c);
 }
 
 Projection lowering::upProjection(Lowering &l, Correction &c) {
@@ -112,5 +112,5 @@ Projection lowering::upProjection(Lowering &l, Correction &c) {
   return neuronMajor(
       l, op.getUp(), op.getUpBias(),
       c.isGated() ? op.getUpActivation().value_or(ffn::Activation::Identity)
-                  : op.getActivation());
+                  : Activated::of(op));
 }

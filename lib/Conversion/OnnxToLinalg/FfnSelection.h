@@ -57,10 +57,24 @@ private:
 /// ffn.keep by masking.
 Tensor keptColumns(Lowering &l, ffn::KeepOp op);
 
-mlir::Value activation(Scalars &s, mlir::Value x, ffn::Activation kind);
+/// What a projection goes through.
+struct Activated {
+  Activated(ffn::Activation kind,
+            std::optional<llvm::APFloat> cutoff = std::nullopt)
+      : kind(kind), cutoff(cutoff) {}
+  /// The one of a block, a score or a correction.
+  template <typename OpTy> static Activated of(OpTy op) {
+    return {op.getActivation(), op.getCutoff()};
+  }
+  mlir::Value operator()(Scalars &s, mlir::Value x) const;
+
+  ffn::Activation kind;
+  std::optional<llvm::APFloat> cutoff;
+};
+
 /// act(x weight + bias), dense.
 Tensor project(Lowering &l, Tensor x, mlir::Value weight, mlir::Value bias,
-               ffn::Activation kind);
+               Activated activation);
 
 /// What a correction is made of.
 struct Correction {
@@ -86,7 +100,7 @@ struct Correction {
 struct Projection {
   Tensor weight;
   std::optional<Tensor> bias;
-  ffn::Activation kind;
+  Activated activation;
 };
 Projection actProjection(Lowering &l, Correction &c);
 Projection upProjection(Lowering &l, Correction &c);

@@ -66,6 +66,22 @@ func.func @block_c5(%x: tensor<?x8xf32>, %up: tensor<8x32xf16>, %down: tensor<32
 
 // -----
 
+func.func @block_c6(%x: tensor<?x8xf32>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
+  // expected-error@+1 {{expects `cutoff` only for relu}}
+  %y = ffn.block <relu2> %x up(%up) down(%down) {cutoff = 0.01 : f32} : (tensor<?x8xf32>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @block_c6_sign(%x: tensor<?x8xf32>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
+  // expected-error@+1 {{expects a `cutoff` of 0 or more}}
+  %y = ffn.block <relu> %x up(%up) down(%down) {cutoff = -0.01 : f32} : (tensor<?x8xf32>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
 // expected-error@+1 {{expects the neurons, 30, to be whole groups of 16}}
 func.func private @selection_groups(!ffn.selection<30, group = 16>)
 
@@ -82,6 +98,22 @@ func.func @knob_c1() -> f32 {
 func.func @score_c1(%x: tensor<?x4xf32>, %w: tensor<8x32xf32>) -> tensor<?x32xf32> {
   // expected-error@+1 {{expects the last dimension of `x` to be 8, got 'tensor<?x4xf32>'}}
   %s = ffn.score exact <relu> %x(%w) : (tensor<?x4xf32>, tensor<8x32xf32>) -> tensor<?x32xf32>
+  return %s : tensor<?x32xf32>
+}
+
+// -----
+
+func.func @score_c2(%x: tensor<?x8xf32>, %w: tensor<8x32xf16>) -> tensor<?x32xf32> {
+  // expected-error@+1 {{expects one element type, got 'tensor<8x32xf16>' beside 'tensor<?x32xf32>'}}
+  %s = ffn.score exact <relu> %x(%w) : (tensor<?x8xf32>, tensor<8x32xf16>) -> tensor<?x32xf32>
+  return %s : tensor<?x32xf32>
+}
+
+// -----
+
+func.func @score_c3(%x: tensor<?x8xf32>, %w: tensor<8x32xf32>) -> tensor<?x32xf32> {
+  // expected-error@+1 {{expects `cutoff` only for relu}}
+  %s = ffn.score exact <silu> %x(%w) {cutoff = 0.01 : f32} : (tensor<?x8xf32>, tensor<8x32xf32>) -> tensor<?x32xf32>
   return %s : tensor<?x32xf32>
 }
 
@@ -143,7 +175,7 @@ func.func @linear_c1(%x: tensor<?x8xf32>, %folded: tensor<8x4xf32>, %offset: ten
 
 // -----
 
-func.func @correct_c6(%x: tensor<?x8xf32>, %s: !ffn.selection<16>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
+func.func @correct_c7(%x: tensor<?x8xf32>, %s: !ffn.selection<16>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
   // expected-error@+1 {{expects a selection of 32 neurons, got '!ffn.selection<16>'}}
   %y = ffn.correct <gelu> %x, %s up(%up) down(%down) : (tensor<?x8xf32>, !ffn.selection<16>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
@@ -151,7 +183,7 @@ func.func @correct_c6(%x: tensor<?x8xf32>, %s: !ffn.selection<16>, %up: tensor<8
 
 // -----
 
-func.func @correct_c7(%x: tensor<?x8xf32>, %s: !ffn.selection<32>, %known: tensor<?x16xf32>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
+func.func @correct_c8(%x: tensor<?x8xf32>, %s: !ffn.selection<32>, %known: tensor<?x16xf32>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
   // expected-error@+1 {{expects known values to have the leading dimensions of `x` and to end in 32, got 'tensor<?x16xf32>'}}
   %y = ffn.correct <gelu> %x, %s known(%known) up(%up) down(%down) : (tensor<?x8xf32>, !ffn.selection<32>, tensor<?x16xf32>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>

@@ -14,6 +14,13 @@ func.func @drelu(%x: tensor<?x8xf32>, %gate: tensor<8x32xf32>, %up: tensor<8x32x
   return %y : tensor<?x8xf32>
 }
 
+// CHECK-LABEL: @fatrelu
+// CHECK: ffn.block <relu> {{.*}} {cutoff = 0.00999999977 : f32}
+func.func @fatrelu(%x: tensor<?x8xf32>, %up: tensor<8x32xf32>, %down: tensor<32x8xf32>) -> tensor<?x8xf32> {
+  %y = ffn.block <relu> %x up(%up) down(%down) {cutoff = 0.01 : f32} : (tensor<?x8xf32>, tensor<8x32xf32>, tensor<32x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
 // CHECK-LABEL: @centred_gate
 // CHECK: %[[T:.+]] = ffn.knob "layer.0.threshold" = 1.300000e-02
 // CHECK: %[[G:.+]] = ffn.score exact <silu> %{{.+}}(%{{.+}}, %{{.+}})
