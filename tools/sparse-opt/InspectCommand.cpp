@@ -5,6 +5,7 @@
 #include "Cli.h"
 #include "InspectMethods.h"
 #include "ModelFile.h"
+#include "TensorTable.h"
 #include "sparse-opt/Calibration/Profile.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Describe.h"
@@ -61,25 +62,6 @@ static json::Array describeTensors(ArrayRef<sparse_opt_tensor_info> infos) {
                                    {"dims", std::move(dims)}});
   }
   return tensors;
-}
-
-static std::string shapeText(const json::Value &dims) {
-  std::string text;
-  for (const json::Value &dim : *dims.getAsArray())
-    text += (text.empty() ? "" : ", ") +
-            (dim.getAsString() ? dim.getAsString()->str()
-                               : std::to_string(*dim.getAsInteger()));
-  return "[" + text + "]";
-}
-
-static void printTensors(StringRef title, const json::Array &tensors) {
-  outs() << title << '\n';
-  for (const json::Value &value : tensors) {
-    const json::Object &tensor = *value.getAsObject();
-    outs() << formatv("  {0,-32} {1,-8} {2}\n", *tensor.getString("name"),
-                      *tensor.getString("type"),
-                      shapeText(*tensor.get("dims")));
-  }
 }
 
 static std::string joinTexts(const json::Array &texts, StringRef separator) {
@@ -207,10 +189,10 @@ static int inspectArtefact() {
   printScalars(object);
   if (const json::Object *accuracy = object.getObject("accuracy"))
     printAccuracy(*accuracy);
-  printTensors("inputs", inputs);
-  printTensors("outputs", outputs);
+  printTensors(outs(), "inputs", inputs);
+  printTensors(outs(), "outputs", outputs);
   if (!caches.empty())
-    printTensors("caches in the instance", caches);
+    printTensors(outs(), "caches in the instance", caches);
   if (const json::Array *blocks = object.getArray("blocks"))
     printBlocks(*blocks);
   if (const json::Array *methods = object.getArray("methods"))
@@ -257,8 +239,8 @@ static json::Object describeReport(const ModelDescription &description,
 
 static void printReport(const json::Object &object, const FfnReport &report,
                         const std::optional<MethodGains> &gains) {
-  printTensors("inputs", *object.getArray("inputs"));
-  printTensors("outputs", *object.getArray("outputs"));
+  printTensors(outs(), "inputs", *object.getArray("inputs"));
+  printTensors(outs(), "outputs", *object.getArray("outputs"));
   double share = 0;
   for (const FfnBlockReport &block : report.blocks)
     share += block.share;
