@@ -207,8 +207,8 @@ static sparse_opt_status check_plan(const sparse_opt_instance *instance,
     for (int32_t d = 0; d < output->rank; ++d)
       if (dims[d] < 0)
         return so_fail(SPARSE_OPT_WRONG_SHAPE,
-                       "these inputs give dimension %d of output \"%s\" the "
-                       "size %" PRId64,
+                       "these inputs are too small: they give dimension %d of "
+                       "output \"%s\" the size %" PRId64,
                        d, output->name, dims[d]);
     if (!so_tensor_bytes(output->element_type, output->rank, dims, &bytes))
       return so_fail(SPARSE_OPT_WRONG_SHAPE,
