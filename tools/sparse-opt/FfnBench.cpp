@@ -8,6 +8,7 @@
 #include "Bandwidth.h"
 #include "Cli.h"
 #include "Compare.h"
+#include "Quantile.h"
 #include "Runner.h"
 #include "TemporaryModel.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -24,13 +25,6 @@ using namespace sparse_opt;
 using namespace sparse_opt::tool;
 
 static constexpr uint64_t bytesBetween = 2ull << 30;
-
-static double medianOf(std::vector<double> values) {
-  sort(values);
-  size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half]
-                           : (values[half - 1] + values[half]) / 2;
-}
 
 namespace {
 /// One line of the table.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MeasureBlocks.h"
 #include "Compare.h"
+#include "Quantile.h"
 #include "Roofline.h"
 #include "TemporaryModel.h"
 #include "sparse-opt/Pipelines/Blocks.h"
@@ -149,10 +150,6 @@ Expected<std::vector<NpyArray>> Rows::inputs(const ModelFile &model,
 // Measuring
 //===----------------------------------------------------------------------===//
 
-static double quantile(const std::vector<double> &sorted, double q) {
-  return sorted[size_t(q * double(sorted.size() - 1) + 0.5)];
-}
-
 static void compareForms(const std::vector<NpyArray> &exact,
                          const std::vector<NpyArray> &results,
                          std::vector<BlockTimes> &blocks, unsigned runs) {
@@ -183,14 +180,13 @@ static void compareForms(const std::vector<NpyArray> &exact,
 }
 
 /// The median; `noise` becomes at least what it varies by.
-static double medianOf(std::vector<double> &times, double &noise) {
-  if (times.empty())
-    return 0;
+static double medianAndNoise(std::vector<double> &times, double &noise) {
+  double median = medianOf(times);
   sort(times);
-  double spread = quantile(times, 0.75) - quantile(times, 0.25);
-  double median = quantile(times, 0.5);
-  if (median > 0)
+  if (median > 0) {
+    double spread = quantileOf(times, 0.75) - quantileOf(times, 0.25);
     noise = std::max(noise, spread / median / std::sqrt(double(times.size())));
+  }
   return median;
 }
 
@@ -262,15 +258,15 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
   StringMap<double> densities = skipping.model.getInstance().getDensities();
   for (BlockTimes &block : result.blocks) {
     double ignored = 0;
-    block.dense = medianOf(times[0].all[block.block], block.noise);
-    block.compressed = medianOf(times[1].all[block.block], block.noise);
+    block.dense = medianAndNoise(times[0].all[block.block], block.noise);
+    block.compressed = medianAndNoise(times[1].all[block.block], block.noise);
     // What skips with all neurons too, as columns of x, has no crossover.
-    block.selected = medianOf(times[1].selected[block.block], ignored) -
-                     medianOf(times[2].selected[block.block], ignored);
-    block.whole = medianOf(times[2].all[block.block], ignored);
+    block.selected = medianAndNoise(times[1].selected[block.block], ignored) -
+                     medianAndNoise(times[2].selected[block.block], ignored);
+    block.whole = medianAndNoise(times[2].all[block.block], ignored);
     block.density = densities.lookup(block.block);
-    block.denseOnAll = medianOf(onAll[0].all[block.block], ignored);
-    block.compressedOnAll = medianOf(onAll[1].all[block.block], ignored);
+    block.denseOnAll = medianAndNoise(onAll[0].all[block.block], ignored);
+    block.compressedOnAll = medianAndNoise(onAll[1].all[block.block], ignored);
   }
   return result;
 }

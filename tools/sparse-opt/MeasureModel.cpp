@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MeasureModel.h"
 #include "Compare.h"
+#include "Quantile.h"
 #include "sparse-opt/Pipelines/Blocks.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -296,7 +297,5 @@ Expected<std::pair<double, double>> ModelPair::time(int64_t rows) {
       if (turn >= warmUps)
         taken.push_back(time.count());
     }
-  for (std::vector<double> &taken : times)
-    sort(taken);
-  return std::pair(times[0][turns / 2], times[1][turns / 2]);
+  return std::pair(medianOf(times[0]), medianOf(times[1]));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MeasureType.h"
 #include "Inputs.h"
+#include "Quantile.h"
 #include "TemporaryModel.h"
 #include "llvm/Support/Path.h"
 #include <chrono>
@@ -201,8 +202,7 @@ static Error runInTurns(const CompileOptions &plain,
     }
   for (auto [candidate, taken, outcome] :
        zip_equal(candidates, times, outcomes)) {
-    sort(taken);
-    outcome->time = taken[taken.size() / 2];
+    outcome->time = medianOf(taken);
     outcome->results = candidate.instance->getResults();
   }
   return Error::success();

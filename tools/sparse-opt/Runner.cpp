@@ -3,6 +3,7 @@
 // Calls and times one model, whoever runs it.
 #include "Runner.h"
 #include "Compare.h"
+#include "Quantile.h"
 #include "llvm/ADT/STLExtras.h"
 #include <chrono>
 #include <cmath>
@@ -66,13 +67,7 @@ Expected<std::vector<double>> Runner::run(unsigned runs) {
   return result;
 }
 
-double Runner::median() const {
-  std::vector<double> sorted = times;
-  llvm::sort(sorted);
-  size_t half = sorted.size() / 2;
-  return sorted.size() % 2 ? sorted[half]
-                           : (sorted[half - 1] + sorted[half]) / 2;
-}
+double Runner::median() const { return medianOf(times); }
 
 double Runner::best() const {
   return *std::min_element(times.begin(), times.end());
