@@ -3,6 +3,7 @@
 // Bottom-k samples of rows and of sequences. What they are samples of, and
 // which of it is held out, is the collector's.
 #include "sparse-opt/Calibration/Sample.h"
+#include "sparse-opt/Support/Bf16.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <cassert>
@@ -19,19 +20,6 @@ uint64_t sparse_opt::mixHashes(uint64_t a, uint64_t b) {
     value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
     value ^= value >> 31;
   }
-  return value;
-}
-
-uint16_t sparse_opt::toBf16(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
-}
-
-float sparse_opt::fromBf16(uint16_t bits) {
-  uint32_t wide = static_cast<uint32_t>(bits) << 16;
-  float value;
-  std::memcpy(&value, &wide, sizeof(value));
   return value;
 }
 

@@ -3,6 +3,7 @@
 // Half-precision elements and the loops over strided tensors that all constant
 // folders share.
 #include "ConstantFolding.h"
+#include "sparse-opt/Support/Bf16.h"
 
 using namespace mlir;
 using namespace sparse_opt;
@@ -33,14 +34,7 @@ Half folding::toHalf(float value) {
   return {static_cast<uint16_t>(number.bitcastToAPInt().getZExtValue())};
 }
 
-BFloat folding::toBFloat(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  if (std::isnan(value))
-    return {static_cast<uint16_t>((bits >> 16) | 0x40)};
-  bits += 0x7fff + ((bits >> 16) & 1); // nearest, ties to even
-  return {static_cast<uint16_t>(bits >> 16)};
-}
+BFloat folding::toBFloat(float value) { return {toBf16(value)}; }
 
 //===----------------------------------------------------------------------===//
 // Loops

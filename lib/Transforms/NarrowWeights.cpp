@@ -10,7 +10,7 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "sparse-opt/Analysis/ConstantData.h"
-#include "llvm/ADT/bit.h"
+#include "sparse-opt/Support/Bf16.h"
 #include <cmath>
 
 using namespace mlir;
@@ -20,14 +20,6 @@ using kernel::panelColumns;
 //===----------------------------------------------------------------------===//
 // Numbers
 //===----------------------------------------------------------------------===//
-
-/// To nearest, ties to even; a NaN stays one.
-static uint16_t toBf16(float value) {
-  uint32_t bits = llvm::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffff) > 0x7f800000)
-    return (bits >> 16) | 0x40;
-  return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-}
 
 namespace {
 /// Elements of an f32 constant.

@@ -3,6 +3,7 @@
 // From arrays to rows that count: runs, padding, sequences, masks, and what is
 // said about data that can't be used.
 #include "CalibrationFixture.h"
+#include "sparse-opt/Support/Bf16.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace sparse_opt;

@@ -3,6 +3,7 @@
 // Statistics and samples against loops that are obviously right; profiles
 // that merge into the same bytes however it is done; files that were damaged.
 #include "CalibrationFixture.h"
+#include "sparse-opt/Support/Bf16.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/xxhash.h"
 #include <cmath>
@@ -175,6 +176,13 @@ TEST(SampleTest, Bf16IsTheNearest) {
   EXPECT_EQ(fromBf16(toBf16(-0x1.01p0f)), -1.0f); // a tie, to even
   EXPECT_EQ(fromBf16(toBf16(0x1.03p0f)), 0x1.04p0f);
   EXPECT_EQ(fromBf16(toBf16(0x1.010002p0f)), 0x1.02p0f);
+  // A NaN whose payload rounding would carry away.
+  float nan;
+  uint32_t bits = 0x7f800001, all = 0xffffffff;
+  std::memcpy(&nan, &bits, sizeof(nan));
+  EXPECT_TRUE(std::isnan(fromBf16(toBf16(nan))));
+  std::memcpy(&nan, &all, sizeof(nan));
+  EXPECT_TRUE(std::isnan(fromBf16(toBf16(nan))));
 }
 
 TEST(SampleTest, KeepsTheSmallestHashes) {

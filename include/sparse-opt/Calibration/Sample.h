@@ -16,10 +16,6 @@ namespace sparse_opt {
 /// A well-mixed function of both, for hashes.
 uint64_t mixHashes(uint64_t a, uint64_t b);
 
-/// bf16 as its bits: the nearest to a float, ties to even; and back.
-uint16_t toBf16(float value);
-float fromBf16(uint16_t bits);
-
 /// Which row of the data it was.
 struct RowKey {
   uint64_t hash = 0;     ///< of seed, sequence and position: what is sampled by
