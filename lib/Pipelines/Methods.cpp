@@ -3,6 +3,7 @@
 #include "mlir/Pass/Pass.h"
 #include "sparse-opt/Transforms/Passes.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -40,6 +41,17 @@ static LogicalResult initialize(Pass &pass, StringRef options,
     why = StringRef(text).substr(text.find("no such ")).trim().str();
     return failure();
   });
+}
+
+/// The name of an option that `options` has twice, or "".
+static StringRef repeatedOption(StringRef options) {
+  llvm::StringSet<> names;
+  SmallVector<StringRef> words;
+  llvm::SplitString(options, words);
+  for (StringRef word : words)
+    if (StringRef name = word.split('=').first; !names.insert(name).second)
+      return name;
+  return "";
 }
 
 /// Takes one call off `text`: a name, and options in braces.
@@ -87,6 +99,9 @@ MethodChoice::parse(StringRef text, StringRef profile, StringRef layers) {
                           why)))
       return llvm::createStringError("--method=" + call->method->name + ": " +
                                      (why.empty() ? "wrong options" : why));
+    if (StringRef name = repeatedOption(call->options); !name.empty())
+      return llvm::createStringError("--method=" + call->method->name + ": " +
+                                     name + " is given twice");
     choice.calls.push_back(std::move(*call));
     isMore |= !text.empty();
   }

@@ -44,7 +44,9 @@ llvm::Error sparse_opt::writeFileAtomically(
   // TempFile makes private files; others may read what a compiler writes.
   auto mode = llvm::sys::fs::perms(0666 & ~llvm::sys::fs::getUmask());
   (void)llvm::sys::fs::setPermissions(file->TmpName, mode);
-  return file->keep(path);
+  if (Error failed = file->keep(path))
+    return llvm::createFileError(path, std::move(failed));
+  return Error::success();
 }
 
 void sparse_opt::printStage(ModuleOp module, llvm::raw_ostream &os) {

@@ -83,6 +83,14 @@ private:
   Stopwatch all, compiling, running, counting;
   Progress progress;
 
+  /// Errors name the file of the model, which is a temporary one: `name`
+  /// instead.
+  std::string withoutPath(Error error, const Twine &name) const {
+    std::string text = toString(std::move(error));
+    StringRef sentence = text;
+    sentence.consume_front(model->getPath());
+    return (name + sentence).str();
+  }
   Error findFiles();
   int compile();
   Error openModel(StringRef path);
@@ -205,11 +213,7 @@ Error Calibration::addRun(const ModelRun &run, StringRef file) {
   running.start();
   instance->bind(run.inputs);
   if (Error error = instance->run()) {
-    // It names the file of the model, which is a temporary one here.
-    std::string text = toString(std::move(error));
-    StringRef sentence = text;
-    sentence.consume_front(model->getPath());
-    return makeError(file + sentence);
+    return makeError(withoutPath(std::move(error), file));
   }
   running.stop();
   ArrayRef<sparse_opt_tensor> results = instance->getOutputs();
@@ -270,7 +274,7 @@ Error Calibration::collect() {
     return splitter.takeError();
   Expected<Instance> created = Instance::create(*model, threads);
   if (!created)
-    return created.takeError();
+    return makeError(withoutPath(created.takeError(), flags.model));
   instance.emplace(std::move(*created));
   for (const std::string &file : files)
     if (Error error = addFile(*splitter, file))

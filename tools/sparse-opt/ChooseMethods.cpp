@@ -182,6 +182,10 @@ Error MethodChooser::measureModel(mlir::ModuleOp dense,
   auto profile = readProfile(profileFor(compile.methods));
   if (!profile)
     return profile.takeError();
+  if (profile->sequences.heldOut.get().empty()) {
+    whyNoModel = "the profile holds no sequence out";
+    return Error::success();
+  }
   ModelPair pair;
   if (Error error = pair.build(dense, compressed, compile, *profile))
     return error;

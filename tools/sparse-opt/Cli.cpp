@@ -9,9 +9,11 @@
 #include "sparse-opt/Pipelines/StageFile.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
+#include <mutex>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -23,7 +25,13 @@ int sparse_opt::tool::fail(const Twine &sentence) {
   return BadInput;
 }
 
+char Reported::ID;
+
 int sparse_opt::tool::fail(Error error) {
+  if (error.isA<Reported>()) {
+    consumeError(std::move(error));
+    return BadInput;
+  }
   return fail(toString(std::move(error)));
 }
 
@@ -173,6 +181,12 @@ DiagnosticPrinter::DiagnosticPrinter(mlir::MLIRContext *context,
     std::string prefix = "sparse-opt: " + kind.str() + ": ";
     if (!StringRef(text).starts_with(input))
       prefix += input + ": " + locationText(diagnostic.getLocation());
+    // What is compiled again to be measured has no more to say.
+    static std::mutex mutex;
+    static StringSet<> said;
+    std::lock_guard<std::mutex> lock(mutex);
+    if (!said.insert(prefix + text).second)
+      return;
     errs() << prefix << text << '\n';
     for (mlir::Diagnostic &note : diagnostic.getNotes())
       errs() << "sparse-opt: note: " << locationText(note.getLocation())

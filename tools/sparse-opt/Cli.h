@@ -24,6 +24,16 @@ enum ExitStatus { Done = 0, BadInput = 1, OurBug = 2, Differs = 3 };
 int fail(const llvm::Twine &sentence);
 int fail(llvm::Error error);
 
+/// What a DiagnosticPrinter has said already; `fail` adds nothing to it.
+class Reported : public llvm::ErrorInfo<Reported> {
+public:
+  static char ID;
+  void log(llvm::raw_ostream &os) const override { os << "see above"; }
+  std::error_code convertToErrorCode() const override {
+    return llvm::inconvertibleErrorCode();
+  }
+};
+
 /// What LLVM's parsers of options print to stderr while `work` runs, as the end
 /// of a sentence; or "".
 std::string captureErrors(llvm::function_ref<void()> work);

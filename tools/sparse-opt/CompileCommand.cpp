@@ -135,6 +135,12 @@ static std::string stageHelp() {
 
 /// A sentence about what is wrong with the methods, or "".
 static std::string checkMethods(const Stage &last, const MethodChoice &choice) {
+  for (const cl::Option *flag : std::initializer_list<const cl::Option *>{
+           &flags.report, &flags.savePlan, &flags.plan, &flags.lossless,
+           &flags.unmeasured, &flags.rows})
+    if (choice.calls.empty() && flag->getNumOccurrences())
+      return ("--" + flag->ArgStr + " is for methods; give a --method= too")
+          .str();
   if (choice.calls.empty())
     return "";
   if (&last < lookupStage("ffn-compressed"))

@@ -33,14 +33,17 @@ class Rows {
 public:
   Rows(const CalibrationProfile &profile, int64_t count)
       : profile(profile), count(count) {}
-  /// Of run `turn`, for the inputs of a model of the blocks alone.
+  /// Of run `turn`, for the inputs of a model of the blocks alone: `count` rows
+  /// each, or as many as the model insists on.
   Expected<std::vector<NpyArray>> inputs(const ModelFile &model, size_t turn);
+  /// The most that a block got.
+  int64_t most() const { return mostRows; }
 
 private:
   const RowSample &sampleOf(size_t block) const;
 
   const CalibrationProfile &profile;
-  int64_t count;
+  int64_t count, mostRows = 1;
   std::vector<std::vector<float>> values; // of each block
 };
 } // namespace
@@ -129,15 +132,17 @@ Expected<std::vector<NpyArray>> Rows::inputs(const ModelFile &model,
     NpyArray array;
     array.name = info.name;
     array.elementType = SPARSE_OPT_FLOAT;
-    array.shape.assign(info.rank, 1);
-    array.shape.back() = d;
-    if (info.rank > 1)
-      array.shape[info.rank - 2] = count;
-    else if (count != 1)
-      return makeError("block '" + name + "' has one row");
-    array.data.resize(count * d * sizeof(float));
-    for (int64_t row = 0; row < count; ++row) {
-      size_t from = (turn * count + row) % sample.size();
+    int64_t rows = 1;
+    for (int32_t i = 0; i + 1 < info.rank; ++i) {
+      int64_t open = i + 2 == info.rank ? count : 1;
+      array.shape.push_back(info.dims[i] < 0 ? open : info.dims[i]);
+      rows *= array.shape.back();
+    }
+    array.shape.push_back(d);
+    mostRows = std::max(mostRows, rows);
+    array.data.resize(rows * d * sizeof(float));
+    for (int64_t row = 0; row < rows; ++row) {
+      size_t from = (turn * rows + row) % sample.size();
       std::memcpy(array.data.data() + row * d * sizeof(float),
                   all.data() + from * d, d * sizeof(float));
     }
@@ -210,7 +215,6 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
                                 int64_t rows) {
   constexpr unsigned warmUps = 2, runs = 40;
   BlockMeasurement result;
-  result.rows = rows;
   result.runs = runs;
   Form exact, skipping;
   if (Error error = exact.build(dense, options, "dense blocks"))
@@ -255,6 +259,7 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
       compareForms(exact.model.getInstance().getResults(), skipped,
                    result.blocks, runs);
   }
+  result.rows = inputs.most();
   StringMap<double> densities = skipping.model.getInstance().getDensities();
   for (BlockTimes &block : result.blocks) {
     double ignored = 0;

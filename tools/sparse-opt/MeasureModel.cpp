@@ -157,11 +157,11 @@ Error ModelPair::build(mlir::ModuleOp denseModule,
                        const CompileOptions &options,
                        const CalibrationProfile &profile) {
   inputs = profile.inputs;
-  const auto &held = profile.sequences.heldOut.get();
-  const auto &sample = held.empty() ? profile.sequences.fit.get() : held;
+  const auto &sample = profile.sequences.heldOut.get();
   sequences.assign(sample.begin(), sample.end());
   if (sequences.empty())
-    return makeError("the profile holds no sequences to run the model on");
+    return makeError("the profile holds no sequence out, which errors of the "
+                     "model are measured on; calibrate with more sequences");
   if (Error error = buildOne(dense, denseModule, options, "the dense model"))
     return error;
   if (Error error = buildOne(compressed, compressedModule, options,
@@ -170,9 +170,9 @@ Error ModelPair::build(mlir::ModuleOp denseModule,
   return runDense();
 }
 
-/// Inputs without their batch dimension get one of 1. With `rows` the first
-/// tokens alone: what has a sequence's length has that many, where the model
-/// leaves it open.
+/// Inputs without their batch dimension get one again: of 1, or of as many
+/// copies as the model insists on. With `rows` the first tokens alone: what has
+/// a sequence's length has that many, where the model leaves it open.
 std::vector<NpyArray> ModelPair::inputsOf(const SampledSequence &sequence,
                                           int64_t rows) const {
   int64_t length = 0;
@@ -185,14 +185,20 @@ std::vector<NpyArray> ModelPair::inputsOf(const SampledSequence &sequence,
     NpyArray array;
     array.name = declared.name;
     array.elementType = declared.elementType;
-    array.shape = {1};
-    append_range(array.shape, input.shape);
-    array.data = input.data;
     const auto *info = llvm::find_if(
         infos, [&name = declared.name](const sparse_opt_tensor_info &it) {
           return name == it.name;
         });
-    bool isOpen = info != infos.end() && info->rank == 2 && info->dims[1] < 0;
+    int64_t copies = 1;
+    if (info != infos.end() && info->rank > int32_t(input.shape.size())) {
+      copies = std::max<int64_t>(info->dims[0], 1);
+      array.shape = {copies};
+    }
+    append_range(array.shape, input.shape);
+    for (int64_t i = 0; i < copies; ++i)
+      append_range(array.data, input.data);
+    bool isOpen = info != infos.end() && info->rank == 2 && copies == 1 &&
+                  array.shape.size() == 2 && info->dims[1] < 0;
     if (rows && length && isOpen && array.shape[1] == length) {
       array.data.resize(array.data.size() / length * rows);
       array.shape[1] = rows;

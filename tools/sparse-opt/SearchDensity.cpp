@@ -134,16 +134,15 @@ sparse_opt::tool::searchDensity(const CompileOptions &options,
   CompileOptions plain = options;
   plain.methodsDone = nullptr;
   plain.dumpStages.clear();
-  auto failed = [] { return makeError("the model can't be compressed"); };
   CompileOptions exact = plain;
   exact.methods = {};
   auto module = buildStage(context, exact, "ffn");
   if (!module)
-    return failed();
+    return llvm::make_error<Reported>();
   mlir::OwningOpRef<mlir::ModuleOp> dense = module->clone();
   module = buildStage(std::move(module), plain, "ffn-compressed");
   if (!module)
-    return failed();
+    return llvm::make_error<Reported>();
   Thresholds thresholds(describeMethods(*module));
   if (thresholds.empty())
     return makeError("max-error=" + limit.str() +
