@@ -108,7 +108,11 @@ inline so_model model() {
           /*capacity_symbol=*/0,
           /*reserved=*/0,
           /*states=*/nullptr,
-          /*state_axes=*/nullptr};
+          /*state_axes=*/nullptr,
+          /*num_knobs=*/0,
+          /*num_blocks=*/0,
+          /*knobs=*/nullptr,
+          /*blocks=*/nullptr};
 }
 
 } // namespace fixture

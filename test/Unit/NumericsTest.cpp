@@ -26,8 +26,15 @@ struct TestBlock {
     auto vector = [](const Vector &v) {
       return VectorView(v.data(), v.size());
     };
-    return {activation, upActivation,   matrix(gate), vector(gateBias),
-            matrix(up), vector(upBias), matrix(down), vector(downBias)};
+    return {activation,
+            upActivation,
+            matrix(gate),
+            vector(gateBias),
+            matrix(up),
+            vector(upBias),
+            matrix(down),
+            vector(downBias),
+            /*cutoff=*/std::nullopt};
   }
 };
 
