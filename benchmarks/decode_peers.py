@@ -230,7 +230,8 @@ def passages(args):
 def density(engine):
     """Of the neurons of compressed blocks in few rows."""
     stats = engine.model.telemetry() if isinstance(engine, Ours) else []
-    shares = [each["density"] for each in stats if each["rows"] > each["fallbacks"]]
+    shares = [each["density"] for each in stats
+              if each["rows"] > each["fallbacks"] and not each["block"].endswith(".inputs")]
     return f"  density {statistics.mean(shares):.3f}" if shares else ""
 
 

@@ -59,6 +59,14 @@ def show_kernels(args, models, tokens):
               f"all {1e3 * launches:7.3f}  run {1e3 * total:7.3f}")
 
 
+def densities(model):
+    """Of neurons, then of inputs where those are skipped too, in few rows."""
+    stats = [s for s in model.telemetry() if s["rows"] > s["fallbacks"]]
+    lists = ([s["density"] for s in stats if s["block"].endswith(".inputs") == of_inputs]
+             for of_inputs in (False, True))
+    return [f"{statistics.mean(shares):.3f}" for shares in lists if shares]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="+")
@@ -86,8 +94,7 @@ def main():
     base = statistics.median(times[0])
     for path, model, taken in zip(args.models, models, times):
         median = statistics.median(taken)
-        stats = [s for s in model.telemetry() if s["rows"] > s["fallbacks"]]
-        density = f"{statistics.mean(s['density'] for s in stats):.3f}" if stats else "dense"
+        density = ", of inputs ".join(densities(model)) or "dense"
         print(f"{path:40} {1e3 * median:8.2f} ms  {base / median:6.2f}x  density {density}")
     if args.kernels:
         show_kernels(args, models, tokens)

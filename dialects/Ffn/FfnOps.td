@@ -189,6 +189,11 @@ def KeepOp : FfnOp<"keep", [Pure, AllTypesMatch<["x", "y"]>]> {
     A selection over the contraction dimension: products of the result need
     only the selected rows of a `d x h` weight.
 
+    Where a run selects more than the share `all_above` of the columns, these
+    products are dense: the guard for what is too dense for kernels that skip,
+    as `ffn.correct` has one. It changes no value. `density_band` is the least
+    and the largest density that calibration makes expect, for telemetry.
+
     (C1) `x` ends in the selection's neurons.
 
     ```mlir
@@ -197,10 +202,12 @@ def KeepOp : FfnOp<"keep", [Pure, AllTypesMatch<["x", "y"]>]> {
     ```
   }];
   let arguments = (ins RankedTensorOf<[AnyFloat]>:$x,
-      Ffn_SelectionType:$selection);
+      Ffn_SelectionType:$selection, Optional<F32>:$all_above,
+      OptionalAttr<DenseF64ArrayAttr>:$density_band);
   let results = (outs RankedTensorOf<[AnyFloat]>:$y);
   let assemblyFormat = [{
-    $x `,` $selection attr-dict `:` type($x) `,` qualified(type($selection))
+    $x `,` $selection (`all_above` `(` $all_above^ `)`)? attr-dict
+    `:` type($x) `,` qualified(type($selection))
   }];
   let hasVerifier = 1;
   let hasCanonicalizer = 1;

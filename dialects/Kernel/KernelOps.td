@@ -202,7 +202,8 @@ def NoteRowsOp : KernelOp<"note_rows", [
     MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "counts rows of a compressed block, for telemetry";
   let description = [{
-    Adds to the counters that the instance has for the block of this name:
+    Adds to the counters that the instance has for the block of this name, or
+    for the columns of its input (`<block>.inputs`, whose "neurons" they are):
     `rows`, and for each `selected` groups of neurons that were selected, of
     `groups`. Without `selected` the rows were computed whole; `guarded`, they
     were so although some neurons weren't selected. `band` is the least and the

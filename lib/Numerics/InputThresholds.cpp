@@ -37,8 +37,18 @@ double InputSkipping::inputsAbove(float threshold) const {
   return double(sorted.end() - first) / double(sorted.size());
 }
 
+std::vector<double> InputSkipping::rowDensities(float threshold) const {
+  return shareAbove(x.cwiseAbs(), threshold);
+}
+
 float InputSkipping::thresholdForInputs(double share) const {
   return thresholdKeeping(sorted, share);
+}
+
+InputThresholds InputSkipping::thresholdsFor(InputShares shares,
+                                             long rows) const {
+  float input = thresholdForInputs(shares.inputs);
+  return {input, above(input, rows).thresholdForDensity(shares.neurons)};
 }
 
 Skipping InputSkipping::above(float threshold, long rows) const {

@@ -70,12 +70,17 @@ double Skipping::densityAt(float threshold) const {
   return double(sorted.end() - first) / double(sorted.size());
 }
 
+std::vector<double>
+sparse_opt::numerics::shareAbove(const MatrixRef &magnitudes, float threshold) {
+  std::vector<double> shares(magnitudes.rows());
+  for (long row = 0; row < magnitudes.rows(); ++row)
+    shares[row] = double((magnitudes.row(row).array() > threshold).count()) /
+                  double(magnitudes.cols());
+  return shares;
+}
+
 std::vector<double> Skipping::rowDensities(float threshold) const {
-  std::vector<double> densities(scores.rows());
-  for (long row = 0; row < scores.rows(); ++row)
-    densities[row] = double((scores.row(row).array() > threshold).count()) /
-                     double(scores.cols());
-  return densities;
+  return shareAbove(scores, threshold);
 }
 
 std::vector<uint64_t> Skipping::keptAt(float threshold) const {

@@ -17,9 +17,7 @@ static InputThresholds thresholdsAt(double density,
   for (const InputStep &step : steps)
     if (std::fabs(inputs.densityOf(step.shares) - density) < 1e-6)
       return step.thresholds;
-  InputShares shares = sharesAt(steps, inputs, density);
-  float input = inputs.thresholdForInputs(shares.inputs);
-  return {input, inputs.above(input, rows).thresholdForDensity(shares.neurons)};
+  return inputs.thresholdsFor(sharesAt(steps, inputs, density), rows);
 }
 
 /// Sets `plan.error` when the target isn't met.
@@ -67,6 +65,8 @@ void sparse_opt::planOnInputs(ThresholdPlan &plan, const BlockStudy &study,
     if (!plan.error.empty())
       return;
     plan.band = densityBand(skipping.rowDensities(plan.threshold), fitRows);
+    plan.inputBand =
+        densityBand(inputs.rowDensities(*plan.inputThreshold), fitRows);
     plan.order = byFrequency(skipping.keptAt(plan.threshold));
     for (int part = 1; part < 20; ++part) {
       InputThresholds found = thresholdsAt(part / 20.0, steps, inputs);

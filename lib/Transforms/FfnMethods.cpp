@@ -118,10 +118,7 @@ public:
         up, block.getGate(), block.getGateBias(), block.getUp(),
         block.getUpBias(), block.getDown(), form.minus, crossover,
         block.getUpActivationAttr(), builder.getStringAttr(name),
-        form.band ? builder.getDenseF64ArrayAttr(
-                        {form.band->first, form.band->second})
-                  : DenseF64ArrayAttr(),
-        block.getCutoffAttr());
+        bandAttr(form.band), block.getCutoffAttr());
     if (form.offset) {
       Value linear = ffn::LinearOp::create(
           builder, loc, block.getType(), block.getX(), form.folded, form.offset,
@@ -141,7 +138,14 @@ private:
     Value selection = ffn::SelectOp::create(
         builder, loc, selectionOf(x), ffn::Rule::Magnitude, x, Value(), Value(),
         Value(), knob(".input_threshold", *form.inputThreshold));
-    x = ffn::KeepOp::create(builder, loc, x, selection);
+    x = ffn::KeepOp::create(builder, loc, x, selection,
+                            knob(".input_crossover", 1),
+                            bandAttr(form.inputBand));
+  }
+
+  DenseF64ArrayAttr bandAttr(std::optional<std::pair<double, double>> band) {
+    return band ? builder.getDenseF64ArrayAttr({band->first, band->second})
+                : DenseF64ArrayAttr();
   }
 
   Value score(ffn::Activation activation, Value weight, Value bias,

@@ -49,8 +49,9 @@ struct CompressedForm {
   mlir::Value minus, weight; ///< of h, or null
   mlir::Value folded;        ///< d x d_out, or null
   mlir::Value offset;        ///< of d_out, or null
-  /// Least and largest density to expect, or nothing.
-  std::optional<std::pair<double, double>> band;
+  /// Least and largest density to expect, of neurons and of x's columns, or
+  /// nothing.
+  std::optional<std::pair<double, double>> band, inputBand;
   mlir::Type foldedType; ///< what `folded` is stored in, or null: as others
 };
 

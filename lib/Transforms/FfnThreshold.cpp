@@ -317,6 +317,8 @@ LogicalResult FfnThreshold::compress(PlannedBlock &it,
     form.offset = it.block.op.getDownBias();
   if (plan.band.first < plan.band.second)
     form.band = plan.band;
+  if (plan.inputBand.first < plan.inputBand.second)
+    form.inputBand = plan.inputBand;
   record(it, options);
   compressBlock(it.block, form);
   ++numCompressed;

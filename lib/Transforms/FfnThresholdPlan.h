@@ -44,8 +44,9 @@ struct ThresholdPlan {
   size_t rows = 0, heldOutRows = 0;
   /// Of the norm that errors go through next; or why there is none.
   std::string norm, whyNoNorm;
-  /// Least and largest density to expect of other text of this kind.
-  std::pair<double, double> band;
+  /// Least and largest density to expect of other text of this kind, of the
+  /// neurons and of x's columns.
+  std::pair<double, double> band, inputBand;
   /// Other thresholds and what they do on held-out rows.
   std::vector<std::pair<float, numerics::SkipEffect>> settings;
   /// Those that keep 1 / 20, 2 / 20, ... of the neurons, all but all of them.

@@ -180,9 +180,13 @@ static Value fromStored(OpBuilder &builder, Location loc, Value stored,
   return arith::TruncIOp::create(builder, loc, type, stored);
 }
 
-/// Sizes from what made the tensor: of a view's they would stay unknown.
+/// Sizes from what made the tensor: of a view's they would stay unknown, and so
+/// would those of a branch's result, from which a generic's follow.
 static SmallVector<OpFoldResult> reifySizes(OpBuilder &builder, Location loc,
                                             Value tensor) {
+  if (auto op = tensor.getDefiningOp<linalg::GenericOp>();
+      op && op.getNumResults() == 1)
+    return sizesOf(builder, op);
   ReifiedRankedShapedTypeDims shapes;
   if (auto result = dyn_cast<OpResult>(tensor))
     if (succeeded(reifyResultShapes(builder, result.getOwner(), shapes)))

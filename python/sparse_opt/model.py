@@ -148,7 +148,8 @@ class Model:
         self._check(self._api.knob_set(self._instance, name.encode(), value))
 
     def telemetry(self):
-        """One dict per sparse block: block, rows, fallbacks, density."""
+        """One dict per sparse block: block, rows, fallbacks, density. Blocks that
+        skip columns of their input too have another, "<block>.inputs", for those."""
         count = ctypes.c_uint32()
         self._check(self._api.telemetry(self._instance, None, 0, ctypes.byref(count)))
         stats = (_abi.BlockStats * count.value)()

@@ -137,6 +137,58 @@ func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"})
 
 // -----
 
+// Above a density of columns, what is masked is multiplied by dense kernels;
+// what comes out is the same value, of which neurons are selected. Both lists
+// are counted.
+// CHECK: kernel.blocks = [{band = array<f64: 5.000000e-01, 7.500000e-01>, groups = 64 : i64, name = "b.inputs"}, {groups = 128 : i64, name = "b"}]
+// CHECK-LABEL: @main
+// CHECK-DAG: %[[OX:.+]] = kernel.knob "ox" = 7.500000e-01
+// CHECK-DAG: %[[O:.+]] = kernel.knob "o" = 8.000000e-01
+// CHECK: scf.if
+// CHECK: %[[S:.+]]:3 = kernel.select %arg0
+// CHECK: %[[MOST:.+]] = arith.mulf %[[OX]], %{{.+}} : f32
+// CHECK: %[[DENSE:.+]] = arith.cmpf ogt, %{{.+}}, %[[MOST]]
+// CHECK: %[[SCORES:.+]]:2 = scf.if %[[DENSE]] -> (tensor<?x128xf32>, tensor<?x128xf32>) {
+// CHECK: kernel.note_rows "b.inputs" %{{.+}} selected %{{.+}} of 64 guarded
+// CHECK: %[[KEPT:.+]] = linalg.generic {{.*}} ins(%arg0 :
+// CHECK: ins(%[[KEPT]], %{{.+}} :
+// CHECK: ins(%[[KEPT]], %{{.+}} :
+// CHECK-NOT: kernel.selected_sum
+// CHECK: } else {
+// CHECK: kernel.note_rows "b.inputs" %{{.+}} selected %{{.+}} of 64 band
+// CHECK: kernel.selected_sum %[[S]]#2,
+// CHECK: kernel.selected_sum %[[S]]#2,
+// CHECK: }
+// CHECK: kernel.select %[[SCORES]]#0 extras(%[[SCORES]]#1 :
+// CHECK: arith.mulf %[[O]],
+// CHECK: scf.if
+// CHECK: kernel.note_rows "b" %{{.+}} selected %{{.+}} of 128 guarded
+// CHECK: } else {
+// CHECK: kernel.note_rows "b" %{{.+}} selected %{{.+}} of 128{{$}}
+// CHECK: kernel.selected_sum
+// CHECK: } else {
+// CHECK: kernel.note_rows "b" %{{[^ ]+}} of 128{{$}}
+// CHECK: kernel.note_rows "b.inputs" %{{[^ ]+}} of 64
+// CHECK: } {kernel.few_rows}
+func.func @main(%x: tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "x"}) -> (tensor<?x64xf32> {onnx.dims = ["n", "64"], onnx.name = "y"}) {
+  %gate = onnx.constant dense<1.0> : tensor<64x128xf32>
+  %up = onnx.constant dense<2.0> : tensor<64x128xf32>
+  %down = onnx.constant dense<3.0> : tensor<128x64xf32>
+  %tx = ffn.knob "tx" = 0.2
+  %ox = ffn.knob "ox" = 0.75
+  %sx = ffn.select magnitude(%x) above(%tx) : (tensor<?x64xf32>, f32) -> !ffn.selection<64>
+  %k = ffn.keep %x, %sx all_above(%ox) {density_band = array<f64: 0.5, 0.75>} : tensor<?x64xf32>, !ffn.selection<64>
+  %g = ffn.score exact <silu> %k(%gate) : (tensor<?x64xf32>, tensor<64x128xf32>) -> tensor<?x128xf32>
+  %u = ffn.score exact <identity> %k(%up) : (tensor<?x64xf32>, tensor<64x128xf32>) -> tensor<?x128xf32>
+  %t = ffn.knob "t" = 0.1
+  %o = ffn.knob "o" = 0.8
+  %s = ffn.select magnitude(%g, %u) above(%t) : (tensor<?x128xf32>, tensor<?x128xf32>, f32) -> !ffn.selection<128>
+  %y = ffn.correct <silu> %k, %s known(%g, %u) gate(%gate) up(%up) down(%down) all_above(%o) {block_name = "b"} : (tensor<?x64xf32>, !ffn.selection<128>, tensor<?x128xf32>, tensor<?x128xf32>, tensor<64x128xf32>, tensor<64x128xf32>, tensor<128x64xf32>, f32) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
 // A score that something else reads too is a product of its own.
 // CHECK-LABEL: @main
 // CHECK: linalg.generic

@@ -54,18 +54,23 @@ class Block:
 
     def __init__(self, select, act="silu", gated=True, bias=False, minus=False, known=True,
                  known_up=False, group=1, threshold=0.1, crossover=None,
-                 band=None, kept=None, weights=None, up_relu=False):
+                 band=None, kept=None, input_crossover=None, input_band=None, weights=None, up_relu=False):
         self.select, self.act, self.gated = select, act, gated
         self.bias, self.minus, self.known = bias, minus, known
         self.known_up, self.group, self.threshold = known_up, group, threshold
         self.crossover, self.band = crossover, band
         self.kept = kept  # what abs(x) is above where it counts, or None
         self.up_relu = up_relu  # dReLU
+        self.input_crossover, self.input_band = input_crossover, input_band
         self.weights = weights or WEIGHTS
         self.width, self.neurons = self.weights["up"].shape
 
     def type_of(self, name):
         return "tensor<" + "x".join(map(str, self.weights[name].shape)) + "xf32>"
+
+    @staticmethod
+    def array(band):
+        return f"array<f64: {band[0]}, {band[1]}>"
 
     def text(self):
         first, type_of = "gate" if self.gated else "up", self.type_of
@@ -76,10 +81,14 @@ class Block:
         selection = f"!ffn.selection<{self.neurons}, group = {self.group}>"
         x = "%x"
         if self.kept is not None:
-            x = "%k"
+            x, guard = "%k", ""
+            if self.input_crossover is not None:
+                lines.append(f'%ox = ffn.knob "b.input_crossover" = {self.input_crossover:e}')
+                guard = " all_above(%ox)"
+            input_band = f"{{density_band = {self.array(self.input_band)}}} " if self.input_band else ""
             lines += [f'%tx = ffn.knob "b.input_threshold" = {self.kept:e}',
                       f"%sx = ffn.select magnitude(%x) above(%tx) : ({f32_rows}, f32) -> !ffn.selection<{self.width}>",
-                      f"%k = ffn.keep %x, %sx : {f32_rows}, !ffn.selection<{self.width}>"]
+                      f"%k = ffn.keep %x, %sx{guard} {input_band}: {f32_rows}, !ffn.selection<{self.width}>"]
         act, cutoff = self.act, ""
         if act == "fatrelu":
             act, cutoff = "relu", f"cutoff = {CUTOFF:e} : f32"
@@ -119,7 +128,7 @@ class Block:
             lines.append(f'%o = ffn.knob "b.crossover" = {self.crossover:e}')
             parts.append("all_above(%o)")
             types.append("f32")
-        more = f", density_band = array<f64: {self.band[0]}, {self.band[1]}>" if self.band else ""
+        more = f", density_band = {self.array(self.band)}" if self.band else ""
         more += f", {cutoff}" if cutoff else ""
         lines += [f'%c = {" ".join(parts)} {{block_name = "b"{more}}} : ({", ".join(types)}) -> {f32_rows}',
                   f"%l = ffn.linear %x folded(%folded) offset(%offset) : ({f32_rows}, "
@@ -188,6 +197,11 @@ BLOCKS = {
     "inputs, gate known": Block("gate", minus=True, kept=0.5),
     "inputs, nothing known": Block("gate", known=False, kept=0.5),
     "inputs, around the crossover": Block("both", known_up=True, kept=0.25, crossover=0.8),
+    "inputs, around their crossover": Block("both", known_up=True, bias=True, kept=0.4,
+                                            input_crossover=0.7),
+    "inputs, above their crossover": Block("gate", gated=False, bias=True, kept=0.5,
+                                           input_crossover=0),
+    "inputs, above both": Block("both", known_up=True, kept=0.5, crossover=0, input_crossover=0),
 }
 
 
@@ -276,12 +290,18 @@ class CompressedBlocksTest(unittest.TestCase):
 
     def test_narrow_inputs(self):
         """An x that bf16 holds exactly, so that no rounding selects otherwise."""
-        block = Block("both", known_up=True, bias=True, kept=0.5, weights=weights(128, 192))
+        wide = weights(128, 192)
+        for crossover in (1, 0):
+            self.check_narrow_inputs(
+                Block("both", known_up=True, bias=True, kept=0.5, crossover=crossover,
+                      input_crossover=crossover, weights=wide))
+
+    def check_narrow_inputs(self, block):
         x = (numpy.round(RANDOM.standard_normal((40, 128)) * 16) / 16).astype(numpy.float32)
         for flags in (["--dtype=bf16"], ["--weight-type=bf16"], ["--weight-type=int8"]):
             path = self.compile(block, "--max-error=rel:0.1", *flags)
             for isa, rows in itertools.product(list(self.targets(path)), ROWS):
-                with self.subTest(flags=flags, isa=isa, rows=rows):
+                with self.subTest(crossover=block.crossover, flags=flags, isa=isa, rows=rows):
                     os.environ["SPARSE_OPT_ISA"] = isa
                     model = sparse_opt.load(path, threads=2, knobs={"b.threshold": 0})
                     y, expected = model.run(None, {"x": x[:rows]})[0], block.run(x[:rows], 0)[0]
@@ -309,6 +329,31 @@ class CompressedBlocksTest(unittest.TestCase):
             x = RANDOM.standard_normal((rows, WIDTH)).astype(numpy.float32)
             y, expected = (model.run(None, {"x": x})[0] for model in (skipping, whole))
             self.assertLess(abs(y - expected).max(), 1e-5 * abs(expected).max())
+
+    def test_inputs_above_the_crossover_are_dense(self):
+        """The same block on either side, and both lists are counted."""
+        path = self.compile(Block("both", known_up=True, bias=True, kept=0.5, crossover=1,
+                                  input_crossover=1))
+        for isa, threads in itertools.product(list(self.targets(path)), (1, 3)):
+            os.environ["SPARSE_OPT_ISA"] = isa
+            listed, dense = (sparse_opt.load(path, threads=threads) for _ in range(2))
+            dense.set_knob("b.input_crossover", -1)
+            for kept, rows in itertools.product((0.0, 0.5), (1, 3, 16)):
+                x = RANDOM.standard_normal((rows, WIDTH)).astype(numpy.float32)
+                results = []
+                for model in (listed, dense):
+                    model.set_knob("b.input_threshold", kept)
+                    model.set_knob("b.threshold", 0)
+                    results.append(model.run(None, {"x": x})[0])
+                self.assertLess(abs(results[0] - results[1]).max(),
+                                1e-5 * abs(results[0]).max(), isa)
+            for model, fallbacks in ((listed, 0), (dense, 40)):
+                counts = {it["block"]: it for it in model.telemetry()}
+                self.assertEqual(set(counts), {"b", "b.inputs"})
+                self.assertEqual((counts["b.inputs"]["rows"], counts["b.inputs"]["fallbacks"]),
+                                 (40, fallbacks))
+                self.assertEqual((counts["b"]["rows"], counts["b"]["fallbacks"]), (40, 0))
+        del os.environ["SPARSE_OPT_ISA"]
 
     def test_zero_threshold_is_all(self):
         """Zero surrogate: what is skipped adds nothing, to the last bit."""
@@ -338,6 +383,19 @@ class CompressedBlocksTest(unittest.TestCase):
         stats, = model.telemetry()
         self.assertEqual((stats["rows"], stats["fallbacks"]), (25, 20))
         self.assertAlmostEqual(stats["density"], kept / 5, delta=0.01)
+
+    def test_telemetry_counts_kept_columns(self):
+        block = Block("both", known_up=True, kept=0.5)
+        model = sparse_opt.load(self.compile(block), threads=1)
+        x = RANDOM.standard_normal((5, 3, WIDTH)).astype(numpy.float32)
+        for rows in x:
+            model.run(None, {"x": rows})
+        model.run(None, {"x": RANDOM.standard_normal((20, WIDTH)).astype(numpy.float32)})
+        counts = {it["block"]: it for it in model.telemetry()}
+        for name, kept in (("b", [block.run(rows, 0.1)[1].any(0).mean() for rows in x]),
+                           ("b.inputs", (abs(x) > 0.5).any(1).mean(1))):
+            self.assertEqual((counts[name]["rows"], counts[name]["fallbacks"]), (35, 20))
+            self.assertAlmostEqual(counts[name]["density"], numpy.mean(kept), delta=0.01)
 
     def test_rows_above_the_crossover_are_fallbacks(self):
         rows = RANDOM.standard_normal((20, 1, WIDTH)).astype(numpy.float32)
@@ -377,6 +435,20 @@ class CompressedBlocksTest(unittest.TestCase):
         seen = len(told)
         run(512)
         self.assertEqual(len(told), seen)
+
+    def test_drift_of_inputs(self):
+        block = Block("both", known_up=True, kept=0.5, band=(0.0, 1.0), input_band=(0.3, 0.9))
+        model = sparse_opt.load(self.compile(block), threads=1)
+        told = []
+        model.on_drift(lambda *drift: told.append(drift))
+        for scale, expected in ((1, None), (100, 1.0)):
+            for _ in range(600):
+                x = RANDOM.standard_normal((1, WIDTH)) * scale + numpy.sign(scale - 1)
+                model.run(None, {"x": x.astype(numpy.float32)})
+            self.assertEqual(bool(told), expected is not None)
+        name, density, low, high = told[-1]
+        self.assertEqual((name, low, high), ("b.inputs", 0.3, 0.9))
+        self.assertGreater(density, 0.98)
 
     def test_knobs(self):
         path = self.compile(BLOCKS["gate"])

@@ -56,7 +56,8 @@
 // TEAL: density = 0.{{5|6}}{{.*}} held_out_density = 0.{{[0-9]+}} : f64, {{.*}}held_out_input_density = 0.{{[0-9]+}} : f64, held_out_neuron_density = 0.{{[0-9]+}} : f64, {{.*}}input_density = 0.{{[0-9]+}} : f64, input_threshold = {{[0-9.]+}} : f64, {{.*}}neuron_density = 0.{{[0-9]+}} : f64, {{.*}}rule = "teal", settings = [{cett = 0.{{[0-9]+}} : f64, density = 0.{{[0-9]+}} : f64, input_threshold =
 // TEAL: %[[TX:.+]] = ffn.knob "/mlp/down.input_threshold" =
 // TEAL-NEXT: %[[SX:.+]] = ffn.select magnitude(%[[X:.+]]) above(%[[TX]]) : (tensor<?x4xf32>, f32) -> !ffn.selection<4>
-// TEAL-NEXT: %[[K:.+]] = ffn.keep %[[X]], %[[SX]] :
+// TEAL-NEXT: %[[CX:.+]] = ffn.knob "/mlp/down.input_crossover" = 1.0
+// TEAL-NEXT: %[[K:.+]] = ffn.keep %[[X]], %[[SX]] all_above(%[[CX]]) {density_band = array<f64: 0.{{[0-9]+}}, {{[01]\.[0-9e+]+}}>} :
 // TEAL-NEXT: %[[G:.+]] = ffn.score exact <relu> %[[K]](%[[GATE:.+]], %[[BIAS:.+]]) :
 // TEAL-NEXT: %[[U:.+]] = ffn.score exact <identity> %[[K]](%[[UP:.+]]) :
 // TEAL-NEXT: %[[T:.+]] = ffn.knob "/mlp/down.threshold" =

@@ -303,6 +303,11 @@ TEST(Numerics, InputsByHand) {
   EXPECT_DOUBLE_EQ(*effect.neurons, 1.0 / 6);
   EXPECT_DOUBLE_EQ(effect.density, 0.75 / 3 + 0.25 / 6);
   EXPECT_EQ(skipping.at({0, 0}, skipping.above(0, 2)).cett, 0);
+  EXPECT_EQ(skipping.rowDensities(1), (std::vector<double>{2.0 / 3, 1}));
+  InputThresholds found = skipping.thresholdsFor({1.0 / 3, 1.0 / 6}, 2);
+  EXPECT_EQ(found.inputs, 2);
+  effect = skipping.at(found, skipping.above(2, 2));
+  EXPECT_DOUBLE_EQ(*effect.neurons, 1.0 / 6);
 }
 
 TEST(Numerics, InputErrorsAreDifferencesToTheBlock) {

@@ -62,9 +62,11 @@ mlir::LogicalResult MethodChooser::choose(mlir::ModuleOp dense,
     return mlir::emitError(mlir::UnknownLoc::get(compressed.getContext()))
            << toString(std::move(error));
   for (Choice &choice : choices)
-    if (choice.isCompressed)
+    if (choice.isCompressed) {
       setKnob(compressed, choice.block + ".crossover", choice.crossover);
-    else if (choice.method.getString("method") != StringRef("none")) {
+      setKnob(compressed, choice.block + ".input_crossover",
+              choice.inputCrossover);
+    } else if (choice.method.getString("method") != StringRef("none")) {
       restoreBlock(compressed, choice.block, dense);
       // Times would make every artefact another one.
       recordDense(compressed, choice.block,
@@ -154,7 +156,8 @@ Error MethodChooser::measure(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     for (const BlockTimes &times : measured.blocks)
       if (choice.isCompressed && times.block == choice.block) {
         choice.times = times;
-        choice.crossover = times.crossover();
+        choice.crossover = times.crossover(times.neurons);
+        choice.inputCrossover = times.crossover(times.inputs);
       }
   measured.blocks.clear();
   if (options.lossless)
@@ -240,6 +243,7 @@ Error MethodChooser::follow(StringRef modelHash,
     choice.reason = planned->reason;
     choice.times = planned->times;
     choice.crossover = planned->crossover;
+    choice.inputCrossover = planned->inputCrossover;
     if (options.lossless && choice.isCompressed && !choice.times)
       errs() << "sparse-opt: note: --lossless was not checked for block '"
              << choice.block << "', of which the plan has no measurement\n";
@@ -338,7 +342,8 @@ json::Object MethodChooser::planJson() const {
   plan.target = measured.target;
   for (const Choice &choice : choices)
     plan.blocks.push_back({choice.block, choice.isCompressed, choice.reason,
-                           choice.times, choice.crossover});
+                           choice.times, choice.crossover,
+                           choice.inputCrossover});
   return plan.toJson();
 }
 

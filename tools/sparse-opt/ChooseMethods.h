@@ -40,8 +40,9 @@ private:
     bool isCompressed = true;
     std::string reason;              ///< of staying dense
     std::optional<BlockTimes> times; ///< measured here or, by a plan, there
-    double crossover = 1;            ///< all neurons above that density
-    llvm::json::Object method;       ///< what `ffn.methods` says
+    /// All neurons, or columns of x, above that density.
+    double crossover = 1, inputCrossover = 1;
+    llvm::json::Object method; ///< what `ffn.methods` says
   };
 
   llvm::Error decide(mlir::ModuleOp dense, mlir::ModuleOp compressed,

@@ -97,13 +97,19 @@ static Error run(Form &form, Instance &instance,
   return Error::success();
 }
 
-/// Above what density blocks compute all neurons from now on. Those that do
-/// so anyway have no such knob.
-static void setCrossovers(Form &form, ArrayRef<BlockTimes> blocks,
-                          double value) {
+/// Above what density blocks do without the list whose knob ends in `suffix`,
+/// from now on. Those that have no such list have no such knob; false when none
+/// has.
+static bool setCrossovers(Form &form, ArrayRef<BlockTimes> blocks,
+                          StringRef suffix, double value) {
+  bool found = false;
   for (const BlockTimes &block : blocks)
-    consumeError(
-        form.model.getInstance().setKnob(block.block + ".crossover", value));
+    if (Error error =
+            form.model.getInstance().setKnob(block.block + suffix.str(), value))
+      consumeError(std::move(error));
+    else
+      found = true;
+  return found;
 }
 
 //===----------------------------------------------------------------------===//
@@ -195,11 +201,12 @@ static double medianAndNoise(std::vector<double> &times, double &noise) {
   return median;
 }
 
-double BlockTimes::crossover() const {
-  if (density == 0 || selected == 0 || whole == 0)
+double BlockTimes::crossover(const ListTimes &list) const {
+  if (list.density == 0 || list.selected <= 0 || list.whole == 0)
     return 1;
-  double others = compressed - selected;
-  return std::clamp(density * (whole - others) / selected, 0.0, 1.0);
+  double others = compressed - list.selected;
+  return std::clamp(list.density * (list.whole - others) / list.selected, 0.0,
+                    1.0);
 }
 
 double BlockTimes::speedup() const {
@@ -228,8 +235,13 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
   if (options.progress)
     options.progress("running blocks dense and compressed in turns");
   Rows inputs(profile, rows);
-  Times times[3]; // dense, compressed, compressed with all neurons
+  // Dense, compressed, compressed with all neurons, with all columns of x.
+  enum { Dense, Compressed, AllNeurons, AllInputs, NumForms };
+  Times times[NumForms];
   Times onAll[2]; // dense, compressed
+  const unsigned forms =
+      setCrossovers(skipping, result.blocks, ".input_crossover", 1) ? NumForms
+                                                                    : AllInputs;
   for (unsigned turn = 0; turn < warmUps + runs; ++turn) {
     bool isTimed = turn >= warmUps;
     auto arrays = inputs.inputs(exact.model.getFile(), turn);
@@ -237,15 +249,19 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
       return arrays.takeError();
     std::vector<NpyArray> skipped;
     // Which form is first alternates: what one leaves in cache is the other's.
-    for (unsigned i = 0; i < 3; ++i) {
-      unsigned form = (turn + i) % 3;
-      if (form)
-        setCrossovers(skipping, result.blocks, form == 1 ? 1.0 : -1.0);
+    for (unsigned i = 0; i < forms; ++i) {
+      unsigned form = (turn + i) % forms;
+      if (form != Dense) {
+        setCrossovers(skipping, result.blocks, ".crossover",
+                      form == AllNeurons ? -1.0 : 1.0);
+        setCrossovers(skipping, result.blocks, ".input_crossover",
+                      form == AllInputs ? -1.0 : 1.0);
+      }
       Form &chosen = form ? skipping : exact;
       if (Error error = run(chosen, chosen.model.getInstance(), *arrays,
                             isTimed ? &times[form] : nullptr))
         return std::move(error);
-      if (form == 1)
+      if (form == Compressed)
         skipped = skipping.model.getInstance().getResults();
     }
     for (unsigned i = 0; i < 2 && exact.onAll; ++i) {
@@ -263,13 +279,19 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
   StringMap<double> densities = skipping.model.getInstance().getDensities();
   for (BlockTimes &block : result.blocks) {
     double ignored = 0;
-    block.dense = medianAndNoise(times[0].all[block.block], block.noise);
-    block.compressed = medianAndNoise(times[1].all[block.block], block.noise);
-    // What skips with all neurons too, as columns of x, has no crossover.
-    block.selected = medianAndNoise(times[1].selected[block.block], ignored) -
-                     medianAndNoise(times[2].selected[block.block], ignored);
-    block.whole = medianAndNoise(times[2].all[block.block], ignored);
-    block.density = densities.lookup(block.block);
+    block.dense = medianAndNoise(times[Dense].all[block.block], block.noise);
+    block.compressed =
+        medianAndNoise(times[Compressed].all[block.block], block.noise);
+    auto measureList = [&](ListTimes &list, Times &without, StringRef name) {
+      // Kernels of the other list skip in both.
+      list.selected =
+          medianAndNoise(times[Compressed].selected[block.block], ignored) -
+          medianAndNoise(without.selected[block.block], ignored);
+      list.whole = medianAndNoise(without.all[block.block], ignored);
+      list.density = densities.lookup(name);
+    };
+    measureList(block.neurons, times[AllNeurons], block.block);
+    measureList(block.inputs, times[AllInputs], block.block + ".inputs");
     block.denseOnAll = medianAndNoise(onAll[0].all[block.block], ignored);
     block.compressedOnAll = medianAndNoise(onAll[1].all[block.block], ignored);
   }

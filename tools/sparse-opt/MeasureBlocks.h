@@ -11,22 +11,27 @@
 
 namespace sparse_opt::tool {
 
+/// What a list of a block's neurons, or of columns of its x, is worth.
+struct ListTimes {
+  double whole = 0;    ///< the block, but by dense kernels instead of a list's
+  double selected = 0; ///< of the block: kernels that `whole` does without
+  double density = 0;  ///< of the list; 0 where none was used
+};
+
 struct BlockTimes {
   std::string block;
   double dense = 0, compressed = 0; ///< seconds, medians, on one thread
   /// The same on as many threads as there are CPUs; 0 where that is one.
   double denseOnAll = 0, compressedOnAll = 0;
-  double whole = 0;    ///< compressed, but by dense kernels for all neurons
-  double selected = 0; ///< of `compressed`: kernels that `whole` does without
-  double density = 0;  ///< of these; 0 where none of them ran
+  ListTimes neurons, inputs;
   double noise = 0; ///< relative, of a median: quartile distance / sqrt(runs)
   /// Compressed to dense, on the same rows: mean of norm(error) / norm(y), and
   /// the largest error by the largest magnitude of y.
   double relError = 0, maxError = 0;
 
-  /// The density from which on all neurons cost less than those selected, for
-  /// their cost is proportional to it; 1 where that isn't so.
-  double crossover() const;
+  /// The density of a list from which on everything costs less than what is
+  /// selected, for its cost is proportional to it; 1 where that isn't so.
+  double crossover(const ListTimes &list) const;
   /// Times as fast, where it gains least.
   double speedup() const;
 };

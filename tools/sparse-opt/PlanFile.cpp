@@ -30,8 +30,12 @@ json::Object Plan::toJson() const {
         entry["all_threads_dense_us"] = times->denseOnAll * 1e6;
         entry["all_threads_compressed_us"] = times->compressedOnAll * 1e6;
       }
-      entry["whole_us"] = times->whole * 1e6;
-      entry["measured_density"] = times->density;
+      entry["whole_us"] = times->neurons.whole * 1e6;
+      entry["measured_density"] = times->neurons.density;
+      if (times->inputs.density > 0) {
+        entry["inputs_whole_us"] = times->inputs.whole * 1e6;
+        entry["measured_input_density"] = times->inputs.density;
+      }
       entry["compressed_us"] = times->compressed * 1e6;
       entry["noise"] = times->noise;
       entry["measured_error"] = times->relError;
@@ -39,6 +43,8 @@ json::Object Plan::toJson() const {
     }
     if (planned.isCompressed)
       entry["crossover"] = planned.crossover;
+    if (planned.isCompressed && planned.inputCrossover < 1)
+      entry["input_crossover"] = planned.inputCrossover;
     list.push_back(std::move(entry));
   }
   return json::Object{{"sparse_opt_plan", version},
@@ -65,13 +71,16 @@ static std::optional<PlannedBlock> parseBlock(const json::Value &value) {
   auto dense = entry->getNumber("dense_us");
   auto compressed = entry->getNumber("compressed_us");
   planned.crossover = entry->getNumber("crossover").value_or(1);
+  planned.inputCrossover = entry->getNumber("input_crossover").value_or(1);
   auto number = [&](StringRef key) {
     return entry->getNumber(key).value_or(0);
   };
   if (dense && compressed) {
     BlockTimes times{planned.block, *dense * 1e-6, *compressed * 1e-6};
-    times.whole = number("whole_us") * 1e-6;
-    times.density = number("measured_density");
+    times.neurons.whole = number("whole_us") * 1e-6;
+    times.neurons.density = number("measured_density");
+    times.inputs.whole = number("inputs_whole_us") * 1e-6;
+    times.inputs.density = number("measured_input_density");
     times.denseOnAll = number("all_threads_dense_us") * 1e-6;
     times.compressedOnAll = number("all_threads_compressed_us") * 1e-6;
     times.noise = number("noise");

@@ -14,7 +14,7 @@ struct PlannedBlock {
   bool isCompressed;
   std::string reason; ///< of staying dense
   std::optional<BlockTimes> times;
-  double crossover = 1; ///< of density, as BlockTimes has it
+  double crossover = 1, inputCrossover = 1; ///< as BlockTimes has them
 };
 
 struct Plan {

@@ -35,8 +35,13 @@ public:
   double weightOfNeurons() const { return 1 - weightOfInputs(); }
 
   double inputsAbove(float threshold) const;
+  /// The share of x's columns that each row keeps.
+  std::vector<double> rowDensities(float threshold) const;
   /// The smallest threshold that keeps `share` or less; 0 where 0 does.
   float thresholdForInputs(double share) const;
+  /// Thresholds that keep `shares`, or less; that of the neurons by the first
+  /// `rows` rows.
+  InputThresholds thresholdsFor(InputShares shares, long rows) const;
   /// The block on the first `rows` rows, with x above `threshold`. Scores are
   /// abs(m); errors are against the block on all of x.
   Skipping above(float threshold, long rows) const;

@@ -42,6 +42,9 @@ using RowFunction = std::function<Matrix(const MatrixRef &)>;
 /// are above; 0 where 0 is one.
 float thresholdKeeping(const std::vector<float> &sorted, double share);
 
+/// The share of each row's magnitudes, which aren't negative, that is above.
+std::vector<double> shareAbove(const MatrixRef &magnitudes, float threshold);
+
 /// What a threshold does on some rows.
 struct SkipEffect {
   double density = 0; ///< share of neurons kept

@@ -91,17 +91,18 @@ typedef struct sparse_opt_knob {
  * of them that took all neurons (many rows at a time do, and those above the
  * block's crossover), and the share of the neurons that were selected where
  * any were (0 when there were no such rows; of rows computed together what any
- * of them needs). */
+ * of them needs). A block that skips columns of its input too has a second
+ * entry, "<block>.inputs", where these are what neurons are in the first. */
 typedef struct sparse_opt_block_stats {
   const char *block;
   uint64_t rows, fallbacks;
   double density;
 } sparse_opt_block_stats;
 
-/* Called by a run, on its thread, after a block's density over the last rows
- * lay outside the band [low, high] that calibration makes expect: the inputs
- * are of another kind, so errors and times may be other than what was
- * measured. It may not call the instance. */
+/* Called by a run, on its thread, after the density of a block, or of its
+ * "<block>.inputs", over the last rows lay outside the band [low, high] that
+ * calibration makes expect: the inputs are of another kind, so errors and times
+ * may be other than what was measured. It may not call the instance. */
 typedef void (*sparse_opt_drift_callback)(void *user, const char *block,
                                           double density, double low,
                                           double high);

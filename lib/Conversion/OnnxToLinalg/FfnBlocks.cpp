@@ -153,12 +153,26 @@ static Tensor projectNeurons(Lowering &l, Tensor x, const Projection &to) {
   });
 }
 
-void lowering::noteRows(Lowering &l, Correction &c, Value rows, Value selected,
-                        bool guarded) {
-  if (StringAttr name = c.op.getBlockNameAttr())
-    kernel::NoteRowsOp::create(
-        l.b, l.loc, name, rows, selected, l.b.getI64IntegerAttr(c.neurons()),
-        guarded ? l.b.getUnitAttr() : UnitAttr(), c.op.getDensityBandAttr());
+Counted lowering::countedNeurons(Correction &c) {
+  return {c.op.getBlockNameAttr(), c.neurons(), c.op.getDensityBandAttr()};
+}
+
+Counted lowering::countedColumns(Correction &c) {
+  ffn::KeepOp keep = c.keep();
+  StringAttr block = c.op.getBlockNameAttr();
+  return {
+      block ? StringAttr::get(block.getContext(), block.getValue() + ".inputs")
+            : StringAttr(),
+      keep.getSelection().getType().getNeurons(), keep.getDensityBandAttr()};
+}
+
+void lowering::noteRows(Lowering &l, const Counted &counted, Value rows,
+                        Value selected, bool guarded) {
+  if (counted.name)
+    kernel::NoteRowsOp::create(l.b, l.loc, counted.name, rows, selected,
+                               l.b.getI64IntegerAttr(counted.size),
+                               guarded ? l.b.getUnitAttr() : UnitAttr(),
+                               counted.band);
 }
 
 /// What isn't selected is exactly zero, so adding it changes nothing.
@@ -169,8 +183,7 @@ static bool selectsNonZeros(Correction &c) {
          (!select.getTimes() || select.getTimes() == c.op.getKnownUp());
 }
 
-/// The correction's own scores, of masked columns.
-static void scoreManyRows(Lowering &l, Correction &c) {
+void lowering::scoreDensely(Lowering &l, Correction &c) {
   std::optional<Tensor> x;
   auto compute = [&](ffn::ScoreOp score, std::optional<Tensor> &known) {
     if (!score || known)
@@ -187,10 +200,13 @@ static void scoreManyRows(Lowering &l, Correction &c) {
 
 Tensor lowering::correctManyRows(Lowering &l, Correction c, bool all) {
   Size rows = l.product(ArrayRef<Size>(c.x.shape).drop_back());
-  if (!all) // else its caller did
-    noteRows(l, c, l.index(rows), /*selected=*/{});
+  if (!all) { // else its caller did
+    noteRows(l, countedNeurons(c), l.index(rows), /*selected=*/{});
+    if (c.hasOwnScores())
+      noteRows(l, countedColumns(c), l.index(rows), /*selected=*/{});
+  }
   all |= selectsNonZeros(c);
-  scoreManyRows(l, c);
+  scoreDensely(l, c);
   Operands operands(l);
   int act = operands.add(c.act ? *c.act
                                : projectNeurons(l, c.x, actProjection(l, c)));

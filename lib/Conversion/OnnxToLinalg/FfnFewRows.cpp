@@ -57,32 +57,53 @@ public:
         rows(l.product(ArrayRef<Size>(c.x.shape).drop_back())) {}
 
   Tensor emit() {
-    if (c.actScore || c.upScore)
+    if (c.hasOwnScores())
       scoreKept();
     Selected selected = select(c.select, c.shape,
                                {c.act, c.up, c.act ? c.minus : std::nullopt});
-    if (!c.op.getAllAbove())
-      return correct(selected);
     Sizes shape(c.x.shape);
     shape.back() = c.down.shape.back();
-    auto branch = scf::IfOp::create(
-        l.b, l.loc, l.tensorType(shape, c.x.elementType), isDense(selected),
-        /*withElseRegion=*/true);
-    auto fill = [&](Region &region, auto make) {
-      OpBuilder::InsertionGuard guard(l.b);
-      l.b.setInsertionPointToEnd(&region.front());
-      scf::YieldOp::create(l.b, l.loc, make().value);
-    };
-    fill(branch.getThenRegion(), [&] {
-      noteSelected(selected, /*guarded=*/true);
-      return correctManyRows(l, c, /*all=*/true);
-    });
-    fill(branch.getElseRegion(), [&] { return correct(selected); });
-    return {branch.getResult(0), shape, c.x.elementType};
+    return guarded(
+               selected, countedNeurons(c), c.op.getAllAbove(), shape, 1,
+               [&] { return Tensors{correctManyRows(l, c, /*all=*/true)}; },
+               [&] { return Tensors{correct(selected)}; })
+        .front();
   }
 
 private:
   using Body = llvm::function_ref<SmallVector<Value>(Scalars &, ValueRange)>;
+  using Tensors = SmallVector<Tensor, 2>;
+  using Make = llvm::function_ref<Tensors()>;
+
+  /// The `results` tensors of `shape` that `skip` makes of the selected or,
+  /// where those are more than the share `allAbove` of all, `whole`.
+  Tensors guarded(const Selected &selected, const Counted &counted,
+                  Value allAbove, ArrayRef<Size> shape, unsigned results,
+                  Make whole, Make skip) {
+    if (!allAbove) {
+      noteSelected(selected, counted, /*guarded=*/false);
+      return skip();
+    }
+    SmallVector<Type> types(results, l.tensorType(shape, c.x.elementType));
+    auto branch = scf::IfOp::create(l.b, l.loc, types,
+                                    isDense(selected, counted.size, allAbove),
+                                    /*withElseRegion=*/true);
+    auto fill = [&](Region &region, bool isGuarded, Make make) {
+      OpBuilder::InsertionGuard guard(l.b);
+      l.b.setInsertionPointToEnd(&region.front());
+      noteSelected(selected, counted, isGuarded);
+      SmallVector<Value> values;
+      for (const Tensor &tensor : make())
+        values.push_back(tensor.value);
+      scf::YieldOp::create(l.b, l.loc, values);
+    };
+    fill(branch.getThenRegion(), /*isGuarded=*/true, whole);
+    fill(branch.getElseRegion(), /*isGuarded=*/false, skip);
+    Tensors made;
+    for (Value result : branch.getResults())
+      made.push_back({result, Sizes(shape), c.x.elementType});
+    return made;
+  }
 
   /// What a selected neuron's value is made of: (act - minus) * up.
   struct Factors {
@@ -96,26 +117,43 @@ private:
     Selected selected =
         select(keep.getSelection().getDefiningOp<ffn::SelectOp>(), x.shape,
                {x, std::nullopt, std::nullopt});
-    auto compute = [&](ffn::ScoreOp score, std::optional<Tensor> &known) {
-      if (!score)
-        return;
-      std::optional<Tensor> bias;
-      if (score.getBias())
-        bias = l.lookup(score.getBias());
-      l.set(score.getResult(), sum(selected, l.lookup(score.getWeight()), bias,
-                                   Activated::of(score)));
-      known = l.lookup(score.getResult());
+    SmallVector<ffn::ScoreOp, 2> scores;
+    for (ffn::ScoreOp score : {c.actScore, c.upScore})
+      if (score)
+        scores.push_back(score);
+    auto whole = [&] {
+      Correction dense = c;
+      scoreDensely(l, dense);
+      Tensors made;
+      for (ffn::ScoreOp score : scores)
+        made.push_back(l.lookup(score.getResult()));
+      return made;
     };
-    compute(c.actScore, c.act);
-    compute(c.upScore, c.up);
+    auto skip = [&] {
+      Tensors made;
+      for (ffn::ScoreOp score : scores) {
+        std::optional<Tensor> bias;
+        if (score.getBias())
+          bias = l.lookup(score.getBias());
+        made.push_back(sum(selected, l.lookup(score.getWeight()), bias,
+                           Activated::of(score)));
+      }
+      return made;
+    };
+    Tensors made =
+        guarded(selected, countedColumns(c), keep.getAllAbove(), c.shape,
+                static_cast<unsigned>(scores.size()), whole, skip);
+    for (auto [score, tensor] : llvm::zip_equal(scores, made)) {
+      l.set(score.getResult(), tensor);
+      (score == c.actScore ? c.act : c.up) = tensor;
+    }
   }
 
-  /// More of the neurons than skipping is worth.
-  Value isDense(const Selected &selected) {
+  /// More of the `size` than skipping is worth.
+  Value isDense(const Selected &selected, int64_t size, Value allAbove) {
     Value most = arith::MulFOp::create(
-        l.b, l.loc, c.op.getAllAbove(),
-        arith::ConstantOp::create(l.b, l.loc,
-                                  l.b.getF32FloatAttr(c.neurons())));
+        l.b, l.loc, allAbove,
+        arith::ConstantOp::create(l.b, l.loc, l.b.getF32FloatAttr(size)));
     Value number =
         arith::SIToFPOp::create(l.b, l.loc, f32(), numberOf(selected));
     return arith::CmpFOp::create(l.b, l.loc, arith::CmpFPredicate::OGT, number,
@@ -126,14 +164,14 @@ private:
     return tensor::ExtractOp::create(l.b, l.loc, selected.count, ValueRange());
   }
 
-  void noteSelected(const Selected &selected, bool guarded) {
+  void noteSelected(const Selected &selected, const Counted &counted,
+                    bool guarded) {
     Value number = arith::IndexCastOp::create(l.b, l.loc, l.b.getIndexType(),
                                               numberOf(selected));
-    noteRows(l, c, l.index(rows), number, guarded);
+    noteRows(l, counted, l.index(rows), number, guarded);
   }
 
   Tensor correct(Selected selected) {
-    noteSelected(selected, /*guarded=*/false);
     if (!c.act) {
       Projection to = actProjection(l, c);
       selected.values = product(selected, to, c.minus);

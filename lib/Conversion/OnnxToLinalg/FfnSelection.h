@@ -92,6 +92,7 @@ struct Correction {
 
   bool isGated() { return !!op.getGate(); }
   int64_t neurons() { return select.getType().getNeurons(); }
+  bool hasOwnScores() { return actScore || upScore; }
   /// Where the scores' x comes from.
   ffn::KeepOp keep() { return op.getX().getDefiningOp<ffn::KeepOp>(); }
 };
@@ -105,14 +106,26 @@ struct Projection {
 Projection actProjection(Lowering &l, Correction &c);
 Projection upProjection(Lowering &l, Correction &c);
 
+/// What telemetry has an entry for: a block's neurons or columns of its x.
+struct Counted {
+  mlir::StringAttr name; ///< null: there is no entry
+  int64_t size;
+  mlir::DenseF64ArrayAttr band;
+};
+Counted countedNeurons(Correction &c);
+/// Those of which the correction's scores are.
+Counted countedColumns(Correction &c);
+
 /// True when kernel.select and its kin can compute it.
 bool fitsKernels(Lowering &l, Correction &c);
 /// The most rows that those are for.
 constexpr int64_t fewRows = 16;
 /// Tells the telemetry of rows that were computed, whole without `selected` or
 /// if `guarded`.
-void noteRows(Lowering &l, Correction &c, mlir::Value rows,
+void noteRows(Lowering &l, const Counted &counted, mlir::Value rows,
               mlir::Value selected, bool guarded = false);
+/// The correction's own scores by dense products of masked columns.
+void scoreDensely(Lowering &l, Correction &c);
 /// The correction by dense products, masked by the selection or of `all`.
 Tensor correctManyRows(Lowering &l, Correction c, bool all = false);
 /// The correction of few rows, by kernels that read the selected neurons'

@@ -54,10 +54,12 @@ func.func @other_rules(%g: tensor<?x32xf32>, %mask: tensor<?x32xi1>) -> (!ffn.se
 // CHECK: %[[S:.+]] = ffn.select magnitude(%[[X:.+]]) above(%{{.+}}) : (tensor<?x8xf32>, f32) -> !ffn.selection<8>
 // CHECK: %[[K:.+]] = ffn.keep %[[X]], %[[S]] : tensor<?x8xf32>, !ffn.selection<8>
 // CHECK: ffn.score exact <silu> %[[K]](
-func.func @kept_columns(%x: tensor<?x8xf32>, %gate: tensor<8x32xf32>) -> tensor<?x32xf32> {
+// CHECK: ffn.keep %[[X]], %[[S]] all_above(%{{.+}}) {density_band = array<f64: 1.000000e-01, 2.000000e-01>} : tensor<?x8xf32>, !ffn.selection<8>
+func.func @kept_columns(%x: tensor<?x8xf32>, %gate: tensor<8x32xf32>) -> (tensor<?x32xf32>, tensor<?x8xf32>) {
   %t = ffn.knob "layer.0.input_threshold" = 4.0e-3
   %s = ffn.select magnitude(%x) above(%t) : (tensor<?x8xf32>, f32) -> !ffn.selection<8>
   %k = ffn.keep %x, %s : tensor<?x8xf32>, !ffn.selection<8>
   %g = ffn.score exact <silu> %k(%gate) : (tensor<?x8xf32>, tensor<8x32xf32>) -> tensor<?x32xf32>
-  return %g : tensor<?x32xf32>
+  %guarded = ffn.keep %x, %s all_above(%t) {density_band = array<f64: 0.1, 0.2>} : tensor<?x8xf32>, !ffn.selection<8>
+  return %g, %guarded : tensor<?x32xf32>, tensor<?x8xf32>
 }
