@@ -65,9 +65,9 @@ struct Survey {
     result.norm = study.norm().name;
     result.whyNoNorm = study.norm().whyNot;
     for (const ThresholdRule &rule : thresholdRules())
-      if (!rule.onInputs &&
-          (block.op.getGate() ? rule.forGated : rule.forPlain))
-        if (!add(result, study, rule)) {
+      if (block.op.getGate() ? rule.forGated : rule.forPlain)
+        if (!(rule.onInputs ? addOnInputs(result, study, rule)
+                            : add(result, study, rule))) {
           result.whyNot = "it gives NaN or infinity on the profile's rows";
           result.rules.clear();
           break;
@@ -89,7 +89,7 @@ private:
   /// What a rule's scores are in this block: some rules are one there.
   bool sameScores(const ThresholdRule &a, const ThresholdRule &b) const {
     bool isGated = !!block.op.getGate();
-    return (a.timesUp && isGated) == (b.timesUp && isGated) &&
+    return !b.onInputs && (a.timesUp && isGated) == (b.timesUp && isGated) &&
            a.timesUpRms == b.timesUpRms && a.timesNorm == b.timesNorm;
   }
 
@@ -109,6 +109,37 @@ private:
       return false;
     entry.centre = centre->first.str();
     measure(entry, study, rule, centre->second);
+    result.rules.push_back(std::move(entry));
+    return true;
+  }
+
+  /// Of rules whose search is one over two thresholds.
+  bool addOnInputs(SurveyedBlock &result, BlockStudy &study,
+                   const ThresholdRule &rule) const {
+    InputSkipping fit = study.inputsOfFitRows();
+    if (!fit.isFinite())
+      return false;
+    std::optional<InputSkipping> heldOut;
+    if (study.heldOutRows())
+      heldOut.emplace(study.inputsOfHeldOutRows());
+    const InputSkipping &judge = heldOut ? *heldOut : fit;
+    std::vector<InputStep> steps = inputSteps(fit);
+    SurveyedRule entry{rule.name.str(), "none", {}};
+    for (double target : options.levels) {
+      double density = densityForCett(steps, fit, target);
+      InputThresholds thresholds =
+          fit.thresholdsFor(sharesAt(steps, fit, density), fit.rows());
+      SkipEffect effect =
+          judge.at(thresholds, judge.above(thresholds.inputs, judge.rows()));
+      SurveyedLevel level;
+      level.target = target;
+      level.isMet = density < 1;
+      level.work = {*effect.neurons, effect.density, effect.density,
+                    *effect.inputs};
+      level.cett = effect.cett;
+      level.afterNorm = effect.afterNorm;
+      entry.levels.push_back(level);
+    }
     result.rules.push_back(std::move(entry));
     return true;
   }

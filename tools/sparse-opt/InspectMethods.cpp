@@ -31,25 +31,29 @@ MethodGains::MethodGains(const FfnReport &report,
 }
 
 namespace {
-/// Means over blocks: of densities by their neurons, of work by their work.
+/// Means over blocks: of densities by their neurons and columns of x, of work
+/// by their work.
 class MeanWork {
 public:
   void add(const FfnBlockReport &block, const SurveyedWork &work) {
-    double h = double(block.h), all = double(block.multiplyAddsPerRow);
+    double h = double(block.h), d = double(block.d),
+           all = double(block.multiplyAddsPerRow);
     neurons += h;
+    columns += d;
     products += all;
     sum.density += h * work.density;
+    sum.inputs += d * work.inputs;
     sum.multiplyAdds += all * work.multiplyAdds;
     sum.bytes += all * work.bytes;
   }
   SurveyedWork get() const {
     return {sum.density / neurons, sum.multiplyAdds / products,
-            sum.bytes / products};
+            sum.bytes / products, sum.inputs / columns};
   }
 
 private:
-  double neurons = 0, products = 0;
-  SurveyedWork sum{0, 0, 0};
+  double neurons = 0, columns = 0, products = 0;
+  SurveyedWork sum{0, 0, 0, 0};
 };
 } // namespace
 
@@ -106,9 +110,12 @@ const MethodGains::Total *MethodGains::best(bool gated) const {
 //===----------------------------------------------------------------------===//
 
 static json::Object describeWork(const SurveyedWork &work) {
-  return json::Object{{"density", work.density},
+  json::Object object{{"density", work.density},
                       {"multiply_adds", work.multiplyAdds},
                       {"bytes", work.bytes}};
+  if (work.inputs < 1)
+    object["input_density"] = work.inputs;
+  return object;
 }
 
 static json::Object describeRule(const SurveyedRule &entry) {
@@ -238,6 +245,13 @@ void MethodGains::print(raw_ostream &os) const {
     os << formatv("  {0,-15} {1,-7}", total.rule, total.centre);
     for (const SurveyedWork &work : total.levels)
       os << workText(&work);
+    if (any_of(total.levels,
+               [](const SurveyedWork &work) { return work.inputs < 1; })) {
+      os << "  (of inputs:";
+      for (const SurveyedWork &work : total.levels)
+        os << formatv(" {0:f2}", work.inputs);
+      os << ')';
+    }
     if (total.blocks < survey.size())
       os << formatv("  ({0} of {1} blocks)", total.blocks, survey.size());
     os << '\n';

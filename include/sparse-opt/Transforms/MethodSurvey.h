@@ -13,11 +13,13 @@
 namespace sparse_opt {
 
 /// Of a block, relative to all its neurons: what is computed when the gate (of
-/// a plain block: its only product) comes first.
+/// a plain block: its only product) comes first or, by rules on inputs, of
+/// columns of x and of neurons alone.
 struct SurveyedWork {
   double density = 1;      ///< share of the neurons
   double multiplyAdds = 1; ///< with what constants are folded into
   double bytes = 1;        ///< of f32 weights, and folded constants in int8
+  double inputs = 1;       ///< share of x's columns
 };
 
 /// For a CETT that thresholds were fitted to.
