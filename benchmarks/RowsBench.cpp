@@ -77,6 +77,7 @@ static void compare(const TargetInfo &target, int64_t k, int64_t n,
 template <typename T> static void compareAll(const TargetInfo &target) {
   for (auto [d, h] : {std::pair(4096, 11008), std::pair(576, 1536)}) {
     compare<T>(target, d, h, WeightRows::Outputs);
+    compare<T>(target, d, h, WeightRows::Inputs); // of lists of x's columns
     compare<T>(target, h, d, WeightRows::Inputs);
   }
 }

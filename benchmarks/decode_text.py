@@ -9,9 +9,11 @@ for. Each model gets a prompt of --context tokens of the State of the Union
 address of 2021, then --steps tokens of it one at a time, in turns of one step
 each, so that what else the machine does meets all alike. Prints medians, and
 what share of the neurons compressed blocks took. --kernels=REGEX adds the time
-of the kernels with such names, in steps of their own.
+of the kernels with such names, in steps of their own; with --densities=0.5,1 at
+those that the models' knobs can be set to, guarded by crossovers and not.
 """
 import argparse
+import itertools
 import re
 import statistics
 import time
@@ -42,6 +44,51 @@ def kernel_seconds(model, decoder, tokens, chosen):
         found.append((sum(times[i] for i in chosen), sum(times), total))
     model.set_profiling(False)
     return [statistics.median(column) for column in zip(*found)]
+
+
+def set_knobs(model, density, is_guarded, crossovers):
+    """Thresholds that kept so much in calibration, of twentieths; -1 keeps all."""
+    twentieths = round(20 * density)
+    for method in model.manifest.get("methods", []):
+        for key, suffix in (("thresholds", ".threshold"), ("input_thresholds", ".input_threshold")):
+            if key in method:
+                value = method[key][twentieths - 1] if twentieths < 20 else -1
+                model.set_knob(method["block"] + suffix, value)
+    for knob, value in crossovers.items():
+        model.set_knob(knob, value if is_guarded else 1)
+
+
+def crossovers_of(model):
+    """What `compile` measured, by knob."""
+    found = {}
+    for method in model.manifest.get("methods", []):
+        for suffix in (".crossover", ".input_crossover"):
+            try:
+                found[method["block"] + suffix] = model.get_knob(method["block"] + suffix)
+            except ValueError:
+                pass  # dense, or without a list of inputs
+    return found
+
+
+def show_densities(args, models, tokens):
+    """A step of each in turn: medians, and what part of the first one's they are."""
+    launches = [launches_of(model, args.kernels) for model in models]
+    crossovers = [crossovers_of(model) for model in models]
+    for density, is_guarded in itertools.product(args.densities, (True, False)):
+        decoders, taken = [Decoder(model) for model in models], [[] for _ in models]
+        for model, known, decoder in zip(models, crossovers, decoders):
+            set_knobs(model, density, is_guarded, known)
+            decoder.step([tokens[:args.context]])
+            model.set_profiling(True)
+        for token in tokens[args.context:][:args.steps]:
+            for model, decoder, chosen, times in zip(models, decoders, launches, taken):
+                decoder.step([[token]])
+                each = model.profile()[1]
+                times.append(sum(each[i] for i in chosen))
+        medians = [statistics.median(times) for times in taken]
+        print(f"density {density:.2f}, {'' if is_guarded else 'un'}guarded: " +
+              ", ".join(f"{1e3 * time:.3f} ms ({time / medians[0]:.3f})" for time in medians),
+              flush=True)
 
 
 def show_kernels(args, models, tokens):
@@ -76,7 +123,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--kernels", help="time the kernels with such names")
+    parser.add_argument("--densities", type=lambda text: [float(d) for d in text.split(",")],
+                        help="with --kernels: set knobs to these twentieths")
     args = parser.parse_args()
+    if args.densities and not args.kernels:
+        parser.error("--densities= needs --kernels=")
+    if any(not 0.05 <= density <= 1 for density in args.densities or []):
+        parser.error("--densities= are from 0.05 to 1")
     tokens = tokenizing.load(args.tokenizer).encode(texts.speech("2021_joseph_r_biden_d")).ids
     models = [sparse_opt.load(path, threads=args.threads) for path in args.models]
     times = [[] for _ in models]
@@ -96,7 +149,9 @@ def main():
         median = statistics.median(taken)
         density = ", of inputs ".join(densities(model)) or "dense"
         print(f"{path:40} {1e3 * median:8.2f} ms  {base / median:6.2f}x  density {density}")
-    if args.kernels:
+    if args.densities:
+        show_densities(args, models, tokens)
+    elif args.kernels:
         show_kernels(args, models, tokens)
 
 
