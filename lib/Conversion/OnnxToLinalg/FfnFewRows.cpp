@@ -143,10 +143,12 @@ private:
     Tensors made =
         guarded(selected, countedColumns(c), keep.getAllAbove(), c.shape,
                 static_cast<unsigned>(scores.size()), whole, skip);
-    for (auto [score, tensor] : llvm::zip_equal(scores, made)) {
+    for (auto [score, tensor] : llvm::zip_equal(scores, made))
       l.set(score.getResult(), tensor);
-      (score == c.actScore ? c.act : c.up) = tensor;
-    }
+    if (c.actScore)
+      c.act = made.front();
+    if (c.upScore)
+      c.up = made.back();
   }
 
   /// More of the `size` than skipping is worth.
