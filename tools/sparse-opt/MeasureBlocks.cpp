@@ -230,8 +230,10 @@ sparse_opt::tool::measureBlocks(mlir::ModuleOp dense, mlir::ModuleOp compressed,
     return std::move(error);
   result.threads = std::max(1u, std::thread::hardware_concurrency());
   result.target = exact.model.getInstance().getTarget().str();
-  for (const std::string &name : compressedBlocks(compressed))
-    result.blocks.push_back({name});
+  for (const std::string &name : compressedBlocks(compressed)) {
+    result.blocks.emplace_back();
+    result.blocks.back().block = name;
+  }
   if (options.progress)
     options.progress("running blocks dense and compressed in turns");
   Rows inputs(profile, rows);

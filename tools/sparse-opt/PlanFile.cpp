@@ -76,7 +76,10 @@ static std::optional<PlannedBlock> parseBlock(const json::Value &value) {
     return entry->getNumber(key).value_or(0);
   };
   if (dense && compressed) {
-    BlockTimes times{planned.block, *dense * 1e-6, *compressed * 1e-6};
+    BlockTimes times;
+    times.block = planned.block;
+    times.dense = *dense * 1e-6;
+    times.compressed = *compressed * 1e-6;
     times.neurons.whole = number("whole_us") * 1e-6;
     times.neurons.density = number("measured_density");
     times.inputs.whole = number("inputs_whole_us") * 1e-6;
