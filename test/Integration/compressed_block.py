@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""A compressed FFN block as IR and as numpy, for test_compressed_blocks.py."""
+"""A compressed FFN block as IR and as its definition in numpy, for tests."""
 import numpy
 
 WIDTH, NEURONS = 64, 192
 RANDOM = numpy.random.default_rng(5)
 
 
-def weight(*shape):
-    return (RANDOM.standard_normal(shape) * 0.2).astype(numpy.float32)
+def weights(width, neurons, random=RANDOM):
+    def weight(*shape):
+        return (random.standard_normal(shape) * 0.2).astype(numpy.float32)
 
-
-def weights(width, neurons):
     return {
         "gate": weight(width, neurons), "up": weight(width, neurons),
         "down": weight(neurons, width), "bias": weight(neurons), "centre": weight(neurons),
@@ -39,7 +38,8 @@ class Block:
 
     def __init__(self, select, act="silu", gated=True, bias=False, minus=False, known=True,
                  known_up=False, group=1, threshold=0.1, crossover=None,
-                 band=None, kept=None, input_crossover=None, input_band=None, weights=None, up_relu=False):
+                 band=None, kept=None, input_crossover=None, input_band=None, weights=None,
+                 up_relu=False):
         self.select, self.act, self.gated = select, act, gated
         self.bias, self.minus, self.known = bias, minus, known
         self.known_up, self.group, self.threshold = known_up, group, threshold
@@ -50,16 +50,17 @@ class Block:
         self.weights = weights or WEIGHTS
         self.width, self.neurons = self.weights["up"].shape
 
-    def type_of(self, name):
-        return "tensor<" + "x".join(map(str, self.weights[name].shape)) + "xf32>"
-
     @staticmethod
     def array(band):
         return f"array<f64: {band[0]}, {band[1]}>"
 
+    def type_of(self, name):
+        return "tensor<" + "x".join(map(str, self.weights[name].shape)) + "xf32>"
+
     def text(self):
         first, type_of = "gate" if self.gated else "up", self.type_of
         f32_rows, hidden = f"tensor<?x{self.width}xf32>", f"tensor<?x{self.neurons}xf32>"
+        flags = f"tensor<?x{self.neurons}xi1>"
         lines = [f"%{name} = onnx.constant dense_resource<{name}> : {type_of(name)}"
                  for name in self.weights]
         bias, bias_type = (", %bias", f", {type_of('bias')}") if self.bias else ("", "")
@@ -84,8 +85,10 @@ class Block:
                   f"%u = ffn.score exact <{up_act}> {x}(%up) : ({f32_rows}, {type_of('up')}) -> {hidden}"]
         operands = {
             "all": ("all", []),
+            "given": ("given(%mask)", [flags]),
             "nonzero": ("nonzero(%g)", [hidden]),
             "gate": ("magnitude(%g) above(%t)", [hidden, "f32"]),
+            "up": ("magnitude(%u) above(%t)", [hidden, "f32"]),
             "both": ("magnitude(%g, %u) above(%t)", [hidden, hidden, "f32"]),
             "centred": ("magnitude(%g) minus(%centre) weight(%norm) above(%t)",
                         [hidden, type_of("centre"), type_of("norm"), "f32"]),
@@ -120,14 +123,16 @@ class Block:
                   f"{type_of('folded')}, {type_of('offset')}) -> {f32_rows}",
                   f"%y = arith.addf %l, %c : {f32_rows}", f"return %y : {f32_rows}"]
         dims = f'onnx.dims = ["n", "{self.width}"]'
+        mask = (f', %mask: {flags} {{onnx.name = "mask", onnx.dims = ["n", "{self.neurons}"]}}'
+                if self.select == "given" else "")
         blobs = ",\n".join(f'{name}: "0x40000000{array.tobytes().hex().upper()}"'
                            for name, array in self.weights.items())
-        return (f'func.func @main(%x: {f32_rows} {{onnx.name = "x", {dims}}}) -> '
+        return (f'func.func @main(%x: {f32_rows} {{onnx.name = "x", {dims}}}{mask}) -> '
                 f'({f32_rows} {{onnx.name = "y", {dims}}}) {{\n  ' + "\n  ".join(lines) +
                 "\n}\n{-#\n dialect_resources: { builtin: {\n" + blobs + "\n} }\n#-}\n")
 
-    def run(self, x, threshold, kept=None):
-        """In f64; the third result is False where rounding could decide."""
+    def evaluate(self, x, kept=None):
+        """In f64: z, what each neuron adds to y, the score, and the rest of y."""
         w = {name: array.astype(numpy.float64) for name, array in self.weights.items()}
         whole = x = x.astype(numpy.float64)
         if self.kept is not None:
@@ -136,9 +141,18 @@ class Block:
         act = ACTIVATIONS[self.act](z)
         up = relu(x @ w["up"]) if self.up_relu else x @ w["up"]
         minus = w["centre"] if self.minus else 0
-        score = {"all": None, "nonzero": act, "gate": act, "both": act * up,
-                 "centred": (act - w["centre"]) * w["norm"],
+        score = {"all": None, "given": None, "nonzero": act, "gate": act, "up": up,
+                 "both": act * up, "centred": (act - w["centre"]) * w["norm"],
                  "product": (act - w["centre"]) * up * w["norm"]}[self.select]
+        hidden = (act - minus) * (up if self.gated else 1)
+        return z, hidden, score, whole @ w["folded"] + w["offset"]
+
+    def in_groups(self, keep):
+        return keep.reshape(len(keep), -1, self.group).any(-1).repeat(self.group, 1)
+
+    def run(self, x, threshold, kept=None):
+        """In f64; the third result is False where rounding could decide."""
+        z, hidden, score, rest = self.evaluate(x, kept)
         if self.select == "all":
             keep, sure = numpy.ones_like(z, bool), True
         elif self.select == "nonzero":
@@ -147,8 +161,8 @@ class Block:
         else:
             keep = abs(score) > threshold
             sure = abs(abs(score) - threshold).min() > 1e-6
-        keep = keep.reshape(len(x), -1, self.group).any(-1).repeat(self.group, 1)
+        keep = self.in_groups(keep)
         if self.crossover is not None and len(x) <= 16 and keep.any(0).mean() > self.crossover:
             keep = numpy.ones_like(keep)
-        hidden = numpy.where(keep, (act - minus) * (up if self.gated else 1), 0)
-        return hidden @ w["down"] + whole @ w["folded"] + w["offset"], keep, sure
+        down = self.weights["down"].astype(numpy.float64)
+        return numpy.where(keep, hidden, 0) @ down + rest, keep, sure
