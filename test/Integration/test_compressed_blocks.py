@@ -18,6 +18,8 @@ import sparse_opt
 from compressed_block import RANDOM, WIDTH, Block, weights
 
 ROWS = (1, 2, 7, 16, 17, 40)
+
+
 BLOCKS = {
     "relu": Block("nonzero", act="relu", gated=False, bias=True),
     "relu gate": Block("nonzero", act="relu", bias=True),

@@ -331,7 +331,7 @@ void MethodChooser::printModel(raw_ostream &os) const {
                 value("sequence_dense_ms"), value("sequence_compressed_ms"));
 }
 
-json::Object MethodChooser::planJson() const {
+json::Object MethodChooser::planJson(const CompileOptions &compile) const {
   Plan plan;
   plan.modelHash = modelHash;
   plan.methods = methods;
@@ -340,6 +340,8 @@ json::Object MethodChooser::planJson() const {
   plan.runs = measured.runs;
   plan.threads = measured.threads;
   plan.target = measured.target;
+  plan.dtype = compile.dtype;
+  plan.weightType = compile.getWeightType();
   for (const Choice &choice : choices)
     plan.blocks.push_back({choice.block, choice.isCompressed, choice.reason,
                            choice.times, choice.crossover,
@@ -349,11 +351,11 @@ json::Object MethodChooser::planJson() const {
 
 Error MethodChooser::save(const CompileOptions &compile) const {
   if (!options.savePlan.empty())
-    if (Error error = writeJson(options.savePlan, planJson()))
+    if (Error error = writeJson(options.savePlan, planJson(compile)))
       return error;
   if (options.report.empty())
     return Error::success();
-  json::Object report = planJson();
+  json::Object report = planJson(compile);
   for (auto [choice, entry] : zip_equal(choices, *report.getArray("blocks")))
     for (const auto &[key, value] : choice.method)
       entry.getAsObject()->try_emplace(key, value);
@@ -361,8 +363,6 @@ Error MethodChooser::save(const CompileOptions &compile) const {
   if (!sys::fs::file_size(compile.output, bytes))
     report["artefact_bytes"] = bytes;
   report["model"] = compile.input;
-  report["dtype"] = compile.dtype;
-  report["weight_type"] = compile.getWeightType();
   if (model)
     report["whole_model"] = json::Object(*model);
   else

@@ -57,7 +57,7 @@ private:
   std::string textOf(const Choice &choice) const;
   void printTimes(llvm::raw_ostream &os) const;
   void printModel(llvm::raw_ostream &os) const;
-  llvm::json::Object planJson() const;
+  llvm::json::Object planJson(const CompileOptions &compile) const;
 
   ChoiceOptions options;
   std::vector<Choice> choices;

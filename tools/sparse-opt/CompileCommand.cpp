@@ -178,6 +178,15 @@ static Error completeMethods(const std::string &asked,
     if (plan->asked != asked)
       return makeError("--plan=" + flags.plan + " is of --method=" +
                        plan->asked + ", not of --method=" + asked);
+    if (plan->dtype != options.dtype ||
+        plan->weightType != options.getWeightType())
+      return makeError(
+          formatv(
+              "--plan={0} was decided with --dtype={1} --weight-type={2}, not "
+              "with --dtype={3} --weight-type={4}",
+              flags.plan, plan->dtype, plan->weightType, options.dtype,
+              options.getWeightType())
+              .str());
     if (std::string why = parseMethods(plan->methods, options.methods);
         !why.empty())
       return makeError("--plan=" + flags.plan + ": " + why);

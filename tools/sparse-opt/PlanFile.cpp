@@ -7,7 +7,7 @@ using namespace llvm;
 using namespace sparse_opt;
 using namespace sparse_opt::tool;
 
-constexpr int64_t version = 1;
+constexpr int64_t version = 2;
 
 const PlannedBlock *Plan::find(StringRef block) const {
   for (const PlannedBlock &planned : blocks)
@@ -51,6 +51,8 @@ json::Object Plan::toJson() const {
                       {"model_hash", modelHash},
                       {"asked", json::fixUTF8(asked)},
                       {"method", json::fixUTF8(methods)},
+                      {"dtype", dtype},
+                      {"weight_type", weightType},
                       {"target", target},
                       {"rows", rows},
                       {"runs", runs},
@@ -58,20 +60,30 @@ json::Object Plan::toJson() const {
                       {"blocks", std::move(list)}};
 }
 
-static std::optional<PlannedBlock> parseBlock(const json::Value &value) {
+static Expected<PlannedBlock> parseBlock(const json::Value &value) {
   const json::Object *entry = value.getAsObject();
   auto block = entry ? entry->getString("block") : std::nullopt;
   auto decision = entry ? entry->getString("decision") : std::nullopt;
   if (!block || !decision ||
       !is_contained({StringRef("compressed"), StringRef("dense")}, *decision))
-    return std::nullopt;
+    return makeError("has a block without a name and a decision");
   PlannedBlock planned{block->str(), *decision == "compressed",
                        entry->getString("reason").value_or("").str(),
                        std::nullopt};
   auto dense = entry->getNumber("dense_us");
   auto compressed = entry->getNumber("compressed_us");
-  planned.crossover = entry->getNumber("crossover").value_or(1);
-  planned.inputCrossover = entry->getNumber("input_crossover").value_or(1);
+  for (auto [key, share] :
+       {std::pair<const char *, double *>{"crossover", &planned.crossover},
+        {"input_crossover", &planned.inputCrossover}}) {
+    const json::Value *given = entry->get(key);
+    if (!given)
+      continue;
+    auto value = given->getAsNumber();
+    if (!value)
+      return makeError("block '" + *block + "' has a " + key +
+                       " that is no number");
+    *share = *value;
+  }
   auto number = [&](StringRef key) {
     return entry->getNumber(key).value_or(0);
   };
@@ -115,17 +127,31 @@ Expected<Plan> sparse_opt::tool::readPlan(const std::string &path) {
     return failed("is a plan of version " + Twine(*number) +
                   "; this compiler reads " + Twine(version));
   Plan plan;
-  plan.modelHash = object->getString("model_hash").value_or("").str();
-  plan.asked = object->getString("asked").value_or("").str();
-  plan.methods = object->getString("method").value_or("").str();
-  plan.target = object->getString("target").value_or("").str();
-  plan.rows = object->getInteger("rows").value_or(0);
-  plan.runs = object->getInteger("runs").value_or(0);
-  plan.threads = object->getInteger("threads").value_or(1);
+  using Texts = std::initializer_list<std::pair<StringRef, std::string *>>;
+  for (auto [key, text] : Texts{{"model_hash", &plan.modelHash},
+                                {"asked", &plan.asked},
+                                {"method", &plan.methods},
+                                {"target", &plan.target},
+                                {"dtype", &plan.dtype},
+                                {"weight_type", &plan.weightType}}) {
+    auto value = object->getString(key);
+    if (!value)
+      return failed("doesn't have the text '" + Twine(key) + "'");
+    *text = value->str();
+  }
+  using Counts = std::initializer_list<std::pair<StringRef, unsigned *>>;
+  for (auto [key, count] : Counts{{"rows", &plan.rows},
+                                  {"runs", &plan.runs},
+                                  {"threads", &plan.threads}}) {
+    auto value = object->getInteger(key);
+    if (!value || *value < 0 || *value > std::numeric_limits<int32_t>::max())
+      return failed("doesn't have the count '" + Twine(key) + "'");
+    *count = unsigned(*value);
+  }
   for (const json::Value &value : *list) {
-    std::optional<PlannedBlock> block = parseBlock(value);
+    Expected<PlannedBlock> block = parseBlock(value);
     if (!block)
-      return failed("has a block without a name and a decision");
+      return failed(toString(block.takeError()));
     plan.blocks.push_back(std::move(*block));
   }
   return std::move(plan);

@@ -22,7 +22,8 @@ struct Plan {
   std::string asked;   ///< --method=, as it was given
   std::string methods; ///< the same with what was searched for found
   std::string target;  ///< times are of
-  int64_t rows = 0;    ///< in a run
+  std::string dtype, weightType;
+  unsigned rows = 0; ///< in a run
   unsigned runs = 0, threads = 1;
   std::vector<PlannedBlock> blocks;
 
