@@ -6,6 +6,7 @@
 #include "Peak.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -21,6 +22,15 @@ using Clock = std::chrono::steady_clock;
 static constexpr uint64_t KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30;
 /// A step of the loops that read.
 static constexpr uint64_t stepBytes = 512;
+
+uint64_t sparse_opt::tool::availableMemory() {
+  auto buffer = MemoryBuffer::getFileAsStream("/proc/meminfo");
+  if (!buffer)
+    return 0;
+  StringRef rest = (*buffer)->getBuffer().split("MemAvailable:").second.ltrim();
+  uint64_t kib = 0;
+  return rest.consumeInteger(10, kib) ? 0 : kib * 1024;
+}
 
 ReadBuffer::ReadBuffer(uint64_t wanted) {
   struct sysinfo info;

@@ -32,6 +32,10 @@ private:
 std::vector<double> readThrough(const ReadBuffer &buffer, uint64_t bytes,
                                 unsigned threads);
 
+/// Of the machine, in bytes, with what its caches would give back; 0 when that
+/// isn't known.
+uint64_t availableMemory();
+
 class ReadBandwidth {
 public:
   struct Point {

@@ -5,10 +5,10 @@
 // computed to lib/Calibration.
 #include "Cli.h"
 #include "ModelFile.h"
+#include "TemporaryFiles.h"
 #include "sparse-opt/Calibration/Collector.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Registration.h"
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <chrono>
@@ -126,18 +126,17 @@ Error Calibration::findFiles() {
 }
 
 int Calibration::compile() {
-  SmallString<64> path;
-  if (std::error_code code =
-          sys::fs::createTemporaryFile("sparse-opt-calibrate", "so", path))
-    return fail("no temporary file: " + code.message());
-  llvm::scope_exit remove([&] { sys::fs::remove(path); });
+  Expected<TemporaryFile> temporary =
+      TemporaryFile::create("sparse-opt-calibrate", "so");
+  if (!temporary)
+    return fail(temporary.takeError());
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   DiagnosticPrinter printer(&context, flags.model);
   CompileOptions options;
   options.input = flags.model;
-  options.output = path.str().str();
+  options.output = temporary->path();
   options.march = "native";
   options.expose = true;
   options.allowExternal = flags.allowExternal;
@@ -149,7 +148,7 @@ int Calibration::compile() {
   progress.clear();
   if (status != CompileStatus::Done)
     return status == CompileStatus::OurBug ? OurBug : BadInput;
-  if (Error error = openModel(path))
+  if (Error error = openModel(temporary->path()))
     return fail(std::move(error));
   return Done;
 }

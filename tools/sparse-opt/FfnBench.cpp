@@ -10,9 +10,9 @@
 #include "Compare.h"
 #include "Quantile.h"
 #include "Runner.h"
+#include "TemporaryFiles.h"
 #include "TemporaryModel.h"
 #include "llvm/ADT/ScopeExit.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
@@ -47,7 +47,7 @@ public:
 private:
   const FfnBenchOptions &options;
   Progress progress;
-  SmallString<64> folder;
+  TemporaryFolder folder;
   std::vector<std::pair<FfnForm, std::unique_ptr<TemporaryModel>>> models;
   NpyArray x;
   std::mt19937 engine{1};
@@ -83,13 +83,13 @@ static NpyArray makeArray(StringRef name, int32_t type,
 /// Each form of ours, compiled for the variant that the runtime would take.
 Error FfnBench::build() {
   progress.step("writing the block");
-  if (Error error = writeFfnModel(options.shape, folder.str().str()))
+  if (Error error = writeFfnModel(options.shape, folder.path()))
     return error;
   std::vector<FfnForm> forms = {FfnForm::Dense};
   forms.insert(forms.end(), options.forms.begin(), options.forms.end());
   for (FfnForm form : forms) {
     CompileOptions compile;
-    compile.input = (folder + "/ffn.onnx").str();
+    compile.input = folder.path() + "/ffn.onnx";
     const char *wanted = getenv("SPARSE_OPT_ISA");
     compile.march = wanted && *wanted ? wanted : "native";
     if (options.shape.type == "int8")
@@ -122,7 +122,7 @@ Error FfnBench::openRunners(unsigned threads, sparse_opt_pool *pool,
   for (const std::string &name : options.peers) {
     progress.step("opening " + name);
     auto peer =
-        Peer::open(options.python, name, (folder + "/ffn.onnx").str(), threads);
+        Peer::open(options.python, name, folder.path() + "/ffn.onnx", threads);
     if (!peer)
       return peer.takeError();
     runners.push_back(std::make_unique<Runner>());
@@ -360,10 +360,12 @@ void FfnBench::printCrossover(ArrayRef<Line> lines, FfnForm form,
 }
 
 Expected<json::Object> FfnBench::run() {
-  if (std::error_code code =
-          sys::fs::createUniqueDirectory("sparse-opt-ffn", folder))
-    return makeError("no temporary folder: " + code.message());
-  llvm::scope_exit remove([&] { sys::fs::remove_directories(folder); });
+  if (Error error =
+          folder.create("sparse-opt-ffn", {"ffn.onnx", "ffn.weights"}))
+    return std::move(error);
+  if (Error error =
+          checkRoom(options.shape, 1 + options.forms.size(), folder.path()))
+    return std::move(error);
   x = makeArray("x", SPARSE_OPT_FLOAT, {options.rows, options.shape.d});
   auto *values = reinterpret_cast<float *>(x.data.data());
   for (size_t i = 0; i < x.data.size() / sizeof(float); ++i)

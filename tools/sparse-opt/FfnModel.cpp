@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FfnModel.h"
+#include "Bandwidth.h"
 #include "ModelFile.h"
 #include "dialects/Ffn/FfnOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -7,6 +8,8 @@
 #include "sparse-opt/Support/OnnxWire.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cmath>
 
@@ -106,6 +109,27 @@ static Error writeWeights(const std::string &path, const FfnShape &shape) {
   os.close();
   if (os.has_error())
     return makeError(path + ": " + os.error().message());
+  return Error::success();
+}
+
+Error sparse_opt::tool::checkRoom(const FfnShape &shape, size_t forms,
+                                  const std::string &folder) {
+  uint64_t written =
+      uint64_t(shape.d) * shape.hidden * shape.matrices() * sizeof(float);
+  uint64_t compiled = uint64_t(shape.matrixBytes()) * shape.matrices();
+  uint64_t wanted = written + compiled * forms;
+  auto refuse = [&](uint64_t there, StringRef where) {
+    return makeError(formatv("--ffn: {0} needs {1:f1} GB for its weights in "
+                             "all forms; {2} has {3:f1}",
+                             shape.str(), double(wanted) * 1e-9, where,
+                             double(there) * 1e-9)
+                         .str());
+  };
+  if (auto space = sys::fs::disk_space(folder);
+      space && space->available < wanted)
+    return refuse(space->available, sys::path::parent_path(folder));
+  if (uint64_t memory = availableMemory(); memory && memory < wanted)
+    return refuse(memory, "memory");
   return Error::success();
 }
 

@@ -34,6 +34,11 @@ llvm::StringRef nameOf(FfnForm form); ///< as --selection spells it
 /// it is set, so that they never do.
 constexpr llvm::StringLiteral ffnCrossoverKnob = "crossover";
 
+/// An error when `folder` or memory can't hold the weights: as ONNX in f32, and
+/// again in each of `forms` forms.
+llvm::Error checkRoom(const FfnShape &shape, size_t forms,
+                      const std::string &folder);
+
 /// Writes ffn.onnx and its weights into `folder`: input x of rows x d floats,
 /// output y.
 llvm::Error writeFfnModel(const FfnShape &shape, const std::string &folder);

@@ -6,7 +6,6 @@
 #include "ModelFile.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringSwitch.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <csignal>
@@ -33,11 +32,9 @@ bool sparse_opt::tool::isPeerName(StringRef name) {
 }
 
 Error Peer::start(const std::string &python) {
-  SmallString<64> made;
-  if (std::error_code code =
-          sys::fs::createUniqueDirectory("sparse-opt-peer", made))
-    return makeError("no temporary folder: " + code.message());
-  folder = made.str().str();
+  if (Error error =
+          folder.create("sparse-opt-peer", {"inputs.npz", "outputs.npz"}))
+    return error;
   // Pipes close themselves in every child but this one.
   int in[2], out[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
@@ -85,8 +82,6 @@ Peer::~Peer() {
     fclose(fromChild);
   if (child > 0)
     waitpid(child, nullptr, 0);
-  if (!folder.empty())
-    sys::fs::remove_directories(folder);
 }
 
 Expected<json::Object> Peer::ask(json::Object command) {
@@ -140,7 +135,7 @@ void Peer::waitUntilIdle() {
 }
 
 Error Peer::bind(const std::vector<NpyArray> &inputs) {
-  std::string file = folder + "/inputs.npz";
+  std::string file = folder.path() + "/inputs.npz";
   if (std::string error = writeNpz(file, inputs); !error.empty())
     return makeError(error);
   return ask(json::Object{{"do", "inputs"}, {"file", file}}).takeError();
@@ -158,7 +153,7 @@ Expected<std::vector<double>> Peer::run(unsigned runs) {
 }
 
 Expected<std::vector<NpyArray>> Peer::getResults() {
-  std::string file = folder + "/outputs.npz";
+  std::string file = folder.path() + "/outputs.npz";
   auto reply = ask(json::Object{{"do", "run"}, {"runs", 1}, {"file", file}});
   if (!reply)
     return reply.takeError();

@@ -4,6 +4,7 @@
 // so that its calls can alternate with ours.
 #ifndef SPARSE_OPT_TOOLS_PEER_H
 #define SPARSE_OPT_TOOLS_PEER_H
+#include "TemporaryFiles.h"
 #include "sparse-opt/Support/Npz.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/JSON.h"
@@ -45,7 +46,8 @@ private:
   /// stop.
   void waitUntilIdle();
 
-  std::string name, version, folder;
+  std::string name, version;
+  TemporaryFolder folder;
   FILE *toChild = nullptr, *fromChild = nullptr;
   int child = -1;
   bool neverRests = false;

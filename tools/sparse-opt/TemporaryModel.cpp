@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "TemporaryModel.h"
 #include "Cli.h"
+#include "TemporaryFiles.h"
 #include "mlir/IR/MLIRContext.h"
 #include "sparse-opt/Pipelines/Registration.h"
-#include "llvm/ADT/ScopeExit.h"
-#include "llvm/Support/FileSystem.h"
 #include <cstdlib>
 
 using namespace llvm;
@@ -15,16 +14,12 @@ Error TemporaryModel::build(
     CompileOptions options, StringRef what,
     function_ref<CompileStatus(const CompileOptions &)> compile,
     unsigned threads) {
-  SmallString<64> path;
-  if (std::error_code code =
-          sys::fs::createTemporaryFile("sparse-opt-measure", "so", path))
-    return makeError("no temporary file: " + code.message());
   // Library and weights stay mapped without their names.
-  llvm::scope_exit remove([&] {
-    sys::fs::remove(path);
-    sys::fs::remove(path + ".weights");
-  });
-  options.output = path.str().str();
+  Expected<TemporaryFile> temporary =
+      TemporaryFile::create("sparse-opt-measure", "so");
+  if (!temporary)
+    return temporary.takeError();
+  options.output = temporary->path();
   options.emit = "so";
   options.entry = "sparse_opt_model_v1";
   if (options.march == "all")

@@ -9,14 +9,13 @@
 #include "Compare.h"
 #include "Inputs.h"
 #include "Peer.h"
+#include "TemporaryFiles.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "sparse-opt/Pipelines/Blocks.h"
 #include "sparse-opt/Pipelines/Compile.h"
 #include "sparse-opt/Pipelines/Reference.h"
 #include "sparse-opt/Pipelines/Registration.h"
 #include "sparse-opt/Pipelines/StageFile.h"
-#include "llvm/ADT/ScopeExit.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
@@ -253,14 +252,13 @@ Error Verifier::compareBlocks(mlir::OwningOpRef<mlir::ModuleOp> blocks,
                               const std::vector<NpyArray> &taps) {
   if (blockNames(*blocks).empty())
     return Error::success();
-  SmallString<64> path;
-  if (std::error_code code =
-          sys::fs::createTemporaryFile("sparse-opt-blocks", "so", path))
-    return makeError("no temporary file: " + code.message());
-  llvm::scope_exit remove([&] { sys::fs::remove(path); });
+  Expected<TemporaryFile> temporary =
+      TemporaryFile::create("sparse-opt-blocks", "so");
+  if (!temporary)
+    return temporary.takeError();
   CompileOptions options;
   options.input = flags.reference;
-  options.output = path.str().str();
+  options.output = temporary->path();
   options.march = target;
   options.dtype = model.getText("dtype");
   options.weightType = model.getText("weight_type");
