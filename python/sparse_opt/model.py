@@ -4,6 +4,7 @@
 import ctypes
 import json
 import os
+import struct
 import weakref
 
 import numpy as np
@@ -260,12 +261,32 @@ class Model:
         return {arg.name: [next(flat) for _ in arg.shape] for arg in self._outputs}
 
 
+def _check_segments(path):
+    """The loader maps segments that a file is too short for, and dies of them."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        header = file.read(64)
+        if len(header) < 64 or header[:6] != b"\x7fELF\x02\x01":
+            return  # the loader says what it is
+        (table,) = struct.unpack_from("<Q", header, 32)
+        entry_size, count = struct.unpack_from("<HH", header, 54)
+        file.seek(table)
+        entries = file.read(entry_size * count)
+    ends = [table + entry_size * count]
+    for at in range(0, len(entries) - 55, max(entry_size, 56)):
+        offset, _, _, length = struct.unpack_from("<4Q", entries, at + 8)
+        ends.append(offset + length)
+    if max(ends) > size:
+        raise SparseOptError(f"cannot load {path}: it is truncated")
+
+
 def _open(path, entry):
     # A path without a slash would be searched for in the system's folders.
     path = os.path.abspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no model at {path}")
     try:
+        _check_segments(path)
         library = ctypes.CDLL(path)
         function = getattr(library, entry)
     except OSError as error:

@@ -137,6 +137,13 @@ class ModelTest(unittest.TestCase):
             sparse_opt.load(path + ".absent")
         with self.assertRaisesRegex(sparse_opt.SparseOptError, "cannot load"):
             sparse_opt.load(__file__)
+        with self.assertRaisesRegex(sparse_opt.SparseOptError, "cannot load"):
+            sparse_opt.load(folder.name)
+        with open(path, "rb") as whole, open(path + ".cut", "wb") as cut:
+            data = whole.read()
+            cut.write(data[:len(data) // 2])
+        with self.assertRaisesRegex(sparse_opt.SparseOptError, "cannot load .*cut: .*truncated"):
+            sparse_opt.load(path + ".cut")
         with self.assertRaisesRegex(sparse_opt.SparseOptError, "lacks other_entry"):
             sparse_opt.load(path, entry="other_entry")
 

@@ -5,7 +5,9 @@
 #include "ModelFile.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/BinaryFormat/Magic.h"
+#include "llvm/Object/ELF.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include <cstddef>
 #include <dlfcn.h>
 
@@ -15,6 +17,26 @@ using namespace sparse_opt::tool;
 
 Error sparse_opt::tool::makeError(const Twine &sentence) {
   return createStringError(inconvertibleErrorCode(), sentence);
+}
+
+/// The loader maps segments that a file is too short for, and dies of them.
+static Error checkSegments(const std::string &path) {
+  auto buffer = MemoryBuffer::getFile(path, /*IsText=*/false,
+                                      /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return makeError(path + ": " + buffer.getError().message());
+  StringRef data = (*buffer)->getBuffer();
+  auto file = object::ELFFile<object::ELF64LE>::create(data);
+  if (!file)
+    return makeError(path + ": " + toString(file.takeError()));
+  auto segments = file->program_headers();
+  if (!segments)
+    return makeError(path + ": " + toString(segments.takeError()));
+  for (const auto &segment : *segments)
+    if (segment.p_offset > data.size() ||
+        segment.p_filesz > data.size() - segment.p_offset)
+      return makeError(path + ": is truncated");
+  return Error::success();
 }
 
 Expected<ModelFile> ModelFile::open(const std::string &path,
@@ -27,6 +49,8 @@ Expected<ModelFile> ModelFile::open(const std::string &path,
   if (magic != file_magic::elf_shared_object)
     return makeError(path + ": not a shared library made by 'sparse-opt "
                             "compile'");
+  if (Error error = checkSegments(path))
+    return std::move(error);
   SmallString<128> real; // a bare name would be looked up elsewhere
   if (std::error_code code = sys::fs::real_path(path, real))
     return makeError(path + ": " + code.message());
